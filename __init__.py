@@ -1,0 +1,1 @@
+"""fiducial: a ground-truth testbed for sparse autoencoders."""

@@ -1,0 +1,85 @@
+"""A score is never a bare number: value, interval over games, per-group and per-feature values, floors and ceilings."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Score:
+    """What a metric says of one dictionary.
+
+    Attributes:
+        metric: name of the metric; ends in `_error` if lower is better.
+        value: the headline value.
+        low: lower end of the 95 % interval (bootstrap over games).
+        high: upper end.
+        groups: value of every feature group.
+        group_intervals: (low, high) of every group.
+        features: columns of the per-feature table, all of one length; `feature` holds names or indices.
+        floors: what does not deserve credit, such as `always on` or `random dictionary`.
+        ceilings: what could be had, such as `probes`.
+        protocol: which definition; `held-out` unless a published one was asked for.
+        version: of the metric; changes when its numbers do.
+        details: whatever else is worth keeping (counts, thresholds, vocabulary); JSON types only.
+        replicates: float64 [n_resamples], the bootstrap values. Two scores on the same games and seed are resampled
+            alike, so the difference of their replicates is the paired one. Not stored in files.
+    """
+
+    metric: str
+    value: float
+    low: float
+    high: float
+    groups: Mapping[str, float] = field(default_factory=dict)
+    group_intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    features: Mapping[str, list[Any]] = field(default_factory=dict)
+    floors: Mapping[str, float] = field(default_factory=dict)
+    ceilings: Mapping[str, float] = field(default_factory=dict)
+    protocol: str = "held-out"
+    version: int = 1
+    details: Mapping[str, Any] = field(default_factory=dict)
+    replicates: NDArray[np.float64] | None = field(default=None, compare=False, repr=False)
+
+    def beside(
+        self, *, floors: Mapping[str, float] | None = None, ceilings: Mapping[str, float] | None = None
+    ) -> "Score":
+        """The same score with more floors and ceilings beside it."""
+        return replace(
+            self, floors={**self.floors, **(floors or {})}, ceilings={**self.ceilings, **(ceilings or {})}
+        )
+
+    def normalised(self) -> float:
+        """Where the value stands between the highest floor (0) and the highest ceiling (1); NaN without both."""
+        if not self.floors or not self.ceilings:
+            return float("nan")
+        floor, ceiling = max(self.floors.values()), max(self.ceilings.values())
+        return (self.value - floor) / (ceiling - floor) if ceiling > floor else float("nan")
+
+    def __str__(self) -> str:
+        bounds = [f"floor {name} {value:.3f}" for name, value in self.floors.items()]
+        bounds += [f"ceiling {name} {value:.3f}" for name, value in self.ceilings.items()]
+        return f"{self.metric} {self.value:.3f} [{self.low:.3f}, {self.high:.3f}] ({', '.join(bounds) or 'no bounds'})"
+
+
+def game_weights(n_games: int, n_resamples: int, seed: int) -> NDArray[np.float64]:
+    """Bootstrap weights over games, float64 [n_resamples, n_games]: how often each game is drawn.
+
+    Games, not tokens, are resampled, because positions of one game are alike. The same `n_games`, `n_resamples` and
+    `seed` give the same weights, which makes the difference of two scores a paired one.
+
+    Raises:
+        ValueError: fewer than two games.
+    """
+    if n_games < 2:
+        raise ValueError(f"an interval over games needs at least 2 games, got {n_games}")
+    generator = np.random.default_rng(seed)
+    return generator.multinomial(n_games, np.full(n_games, 1 / n_games), size=n_resamples).astype(np.float64)
+
+
+def interval(replicates: NDArray[np.float64]) -> tuple[float, float]:
+    """95 % percentile interval of bootstrap replicates."""
+    low, high = np.quantile(replicates, [0.025, 0.975])
+    return float(low), float(high)

@@ -1,0 +1,99 @@
+"""Small language models on TransformerBridge: build from a seed, save and load as safetensors, make the random twin."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+if TYPE_CHECKING:
+    from transformer_lens.model_bridge import TransformerBridge
+
+
+@dataclass(frozen=True)
+class TransformerConfig:
+    """Shape of a decoder-only transformer with learned positions and layer norm.
+
+    Attributes:
+        n_layers: number of blocks.
+        d_model: width of the residual stream.
+        n_heads: attention heads a block; must divide `d_model`.
+        d_mlp: hidden width of the MLP.
+        n_ctx: longest input, in tokens.
+        d_vocab: number of tokens.
+    """
+
+    n_layers: int
+    d_model: int
+    n_heads: int
+    d_mlp: int
+    n_ctx: int
+    d_vocab: int
+
+    def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(f"{name} must be a positive integer, got {value!r}")
+        if self.d_model % self.n_heads:
+            raise ValueError(f"n_heads must divide d_model, got {self.n_heads} and {self.d_model}")
+
+
+def build_transformer(config: TransformerConfig, seed: int, device: str = "cpu") -> "TransformerBridge":
+    """A freshly initialised transformer; the same config and seed give the same weights.
+
+    The randomly initialised twin of a trained model is this call with the trained model's config.
+    """
+    from transformer_lens.model_bridge import TransformerBridge
+
+    settings = asdict(config)
+    settings["d_head"] = config.d_model // config.n_heads
+    settings |= {"act_fn": "gelu", "normalization_type": "LN", "seed": seed}
+    with torch.random.fork_rng(devices=[]):  # boot_native seeds the global generator
+        return TransformerBridge.boot_native(settings, device=device)
+
+
+def save_transformer(
+    model: "TransformerBridge",
+    config: TransformerConfig,
+    path: Path,
+    *,
+    dtype: torch.dtype = torch.float32,
+    metadata: Mapping[str, str] | None = None,
+) -> None:
+    """Write weights and config to one safetensors file, whole or not at all."""
+    from safetensors.torch import save_file
+
+    tensors = {name: value.detach().to("cpu", dtype).contiguous() for name, value in model.state_dict().items()}
+    header = {"fiducial_format": "transformer-1", "config": json.dumps(asdict(config)), **(metadata or {})}
+    partial = path.with_suffix(path.suffix + ".partial")
+    save_file(tensors, partial, metadata=header)
+    partial.replace(path)
+
+
+def load_transformer(path: str | Path, device: str = "cpu") -> tuple["TransformerBridge", TransformerConfig]:
+    """Read a file of `save_transformer`; weights come back as float32.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: not a safetensors file, or one that `save_transformer` did not write.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"no model file at {path}")
+    try:
+        with safe_open(path, framework="pt", device=device) as file:
+            header: dict[str, Any] = file.metadata() or {}
+            tensors = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118 - not a dict
+    except SafetensorError as error:
+        raise ValueError(f"{path} is truncated or not a safetensors file: {error}") from error
+    if header.get("fiducial_format") != "transformer-1":
+        raise ValueError(f"{path} holds no transformer saved by fiducial (header {sorted(header)})")
+    config = TransformerConfig(**json.loads(header["config"]))
+    model = build_transformer(config, seed=0, device=device)
+    model.load_state_dict(tensors)
+    model.eval()
+    return model, config
