@@ -1,0 +1,229 @@
+"""Testbeds: a world, a model that plays in it, a hook point and a seed. The place where SAEs plug in."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from .data.assets import asset
+from .games.othello import Othello
+from .games.transcripts import Game, Transcripts
+from .models.transformers import TransformerConfig, build_transformer, load_transformer
+
+if TYPE_CHECKING:
+    from transformer_lens.model_bridge import TransformerBridge
+
+    from .data.activations import LabelledActivations
+
+TWIN_SEED = 1  # of the randomly initialised twin; not the seed that the trained model started from
+
+
+@dataclass(frozen=True)
+class TestbedSpec:
+    """What ships under a testbed's name.
+
+    Attributes:
+        name: as the user writes it.
+        game: makes the world.
+        model: asset name of the model.
+        layer: block whose output is read, counted from 0.
+        dictionaries: shipped SAEs, asset name by short name.
+        twin_dictionaries: shipped SAEs of the randomly initialised twin.
+        controls: shipped control dictionaries trained on this testbed's activations.
+        summary: one line for people.
+    """
+
+    __test__ = False  # not a pytest class
+
+    name: str
+    game: Callable[[], Game]
+    model: str
+    layer: int
+    summary: str
+    dictionaries: Mapping[str, str] = field(default_factory=dict)
+    twin_dictionaries: Mapping[str, str] = field(default_factory=dict)
+    controls: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def hook(self) -> str:
+        """Hook point of the activations: the residual stream after the block."""
+        return f"blocks.{self.layer}.hook_out"
+
+    @property
+    def neuron_hook(self) -> str:
+        """Hook point of the MLP neurons of the same block."""
+        return f"blocks.{self.layer}.mlp.out.hook_in"
+
+
+ARCHITECTURES = ("standard", "topk", "batchtopk", "jumprelu", "gated", "matryoshka")
+
+
+def _shipped(testbed: str, names: tuple[str, ...]) -> dict[str, str]:
+    return {name: f"{testbed}/{name}" for name in names}
+
+
+SPECS: dict[str, TestbedSpec] = {
+    spec.name: spec
+    for spec in (
+        TestbedSpec(
+            name="othello-small",
+            game=lambda: Othello(8),
+            model="othello-small/model",
+            layer=1,
+            summary="transformer trained on random legal Othello, 8 x 8 board",
+            dictionaries=_shipped("othello-small", ARCHITECTURES),
+            twin_dictionaries=_shipped("othello-small", ("twin-topk",)),
+            controls=_shipped("othello-small", ("frozen-topk",)),
+        ),
+        TestbedSpec(
+            name="othello-6x6",
+            game=lambda: Othello(6),
+            model="othello-6x6/model",
+            layer=1,
+            summary="transformer trained on random legal Othello, 6 x 6 board",
+            dictionaries=_shipped("othello-6x6", ARCHITECTURES),
+            twin_dictionaries=_shipped("othello-6x6", ("twin-topk",)),
+            controls=_shipped("othello-6x6", ("frozen-topk",)),
+        ),
+    )
+}
+DEFAULT_TESTBED = "othello-small"
+
+
+def testbeds() -> dict[str, str]:
+    """Names of the shipped testbeds, with a line about each."""
+    return {name: spec.summary for name, spec in SPECS.items()}
+
+
+testbeds.__test__ = False  # type: ignore[attr-defined] - not a pytest function
+
+
+def testbed(name: str = DEFAULT_TESTBED, *, n_games: int = 500, seed: int = 0, device: str = "cpu") -> "Testbed":
+    """A shipped testbed with games of its own.
+
+    Args:
+        name: one of `testbeds()`.
+        n_games: games to score on; half of them choose thresholds and latents, the other half report.
+        seed: of the games; the shipped models and SAEs never saw seeds below 10,000.
+        device: torch device.
+
+    Raises:
+        KeyError: unknown name; close names are suggested.
+        ValueError: fewer than 8 games, or a negative seed.
+    """
+    if name not in SPECS:
+        close = get_close_matches(name, SPECS, n=2)
+        hint = f"; did you mean {' or '.join(close)}?" if close else f"; there are {', '.join(SPECS)}"
+        raise KeyError(f"no testbed named {name!r}{hint}")
+    spec = SPECS[name]
+    model, config = load_transformer(asset(spec.model), device)
+    return Testbed(spec.name, spec.game(), model, config, spec, n_games=n_games, seed=seed, device=device)
+
+
+testbed.__test__ = False  # type: ignore[attr-defined]
+
+
+class Testbed:
+    """A world, a model and a hook point, with games sampled for scoring.
+
+    Everything is computed once, when it is first asked for: transcripts, activations, the twin.
+
+    Args:
+        name: of the testbed.
+        game: the world.
+        model: what is measured.
+        config: its shape.
+        spec: hook points and shipped dictionaries.
+        n_games: games to score on.
+        seed: of the games.
+        device: torch device.
+
+    Raises:
+        ValueError: fewer than 8 games, or a negative seed.
+    """
+
+    __test__ = False
+
+    def __init__(
+        self,
+        name: str,
+        game: Game,
+        model: "TransformerBridge",
+        config: TransformerConfig,
+        spec: TestbedSpec,
+        *,
+        n_games: int = 500,
+        seed: int = 0,
+        device: str = "cpu",
+    ) -> None:
+        if n_games < 8:
+            raise ValueError(f"a testbed needs at least 8 games (half choose, half report), got n_games={n_games}")
+        if seed < 0:
+            raise ValueError(f"seed must be >= 0, got {seed}")
+        self.name, self.game, self.model, self.config, self.spec = name, game, model, config, spec
+        self.n_games, self.seed, self.device = n_games, seed, device
+
+    def __repr__(self) -> str:
+        return f"Testbed({self.name!r}, n_games={self.n_games}, seed={self.seed}, hook={self.hook!r})"
+
+    @property
+    def hook(self) -> str:
+        """Where the activations are read."""
+        return self.spec.hook
+
+    @property
+    def d_in(self) -> int:
+        """Width of the activations."""
+        return self.config.d_model
+
+    @cached_property
+    def transcripts(self) -> Transcripts:
+        """The games, with their truth."""
+        return self.game.sample(self.n_games, self.seed)
+
+    @cached_property
+    def activations(self) -> "LabelledActivations":
+        """Activations at the hook point with the labels of every scored position."""
+        from .models.capture import capture
+
+        return capture(self.model, self.transcripts, self.hook, device=self.device)
+
+    @cached_property
+    def x(self) -> torch.Tensor:
+        """Activations as float32 [N, d_in]."""
+        return torch.from_numpy(np.asarray(self.activations.activations, dtype=np.float32))
+
+    @cached_property
+    def train(self) -> NDArray[np.bool_]:
+        """Positions on which thresholds and latents may be chosen, bool [N]; the others report. Split by game."""
+        return self.activations.split(test_fraction=0.5, seed=self.seed)
+
+    @cached_property
+    def neurons(self) -> torch.Tensor:
+        """MLP neurons of the same block at the same positions, float32 [N, d_mlp]."""
+        from .models.capture import capture
+
+        captured = capture(self.model, self.transcripts, self.spec.neuron_hook, device=self.device)
+        return torch.from_numpy(np.asarray(captured.activations, dtype=np.float32))
+
+    @cached_property
+    def twin(self) -> "Testbed":
+        """The same games played into a randomly initialised model of the same shape."""
+        model = build_transformer(self.config, TWIN_SEED, self.device).eval()
+        twin = Testbed(
+            f"{self.name} (random twin)",
+            self.game,
+            model,
+            self.config,
+            self.spec,
+            n_games=self.n_games,
+            seed=self.seed,
+            device=self.device,
+        )
+        twin.__dict__["transcripts"] = self.transcripts
+        return twin
