@@ -158,7 +158,7 @@ class Game(Protocol):
         """Tokens allowed after every position of given games, bool [games, positions, d_vocab]."""
         ...
 
-    def render(self, game: Sequence[str] | Sequence[int], ply: int, format: Literal["text", "svg"] = "text") -> str:  # noqa: A002 - the fixed name
+    def render(self, game: Sequence[str] | Sequence[int], ply: int, format: Literal["text", "svg"] = "text") -> str:
         """The state after `ply` moves, for people."""
         ...
 
