@@ -1,0 +1,60 @@
+"""Bring every architecture to a wanted L0: steer a penalty while training, set a threshold afterwards."""
+
+import math
+from typing import Any
+
+import torch
+
+
+class PenaltyController:
+    """Steers a penalty coefficient so that the L0 of the training batches settles at a target.
+
+    An integral controller in log space: each step multiplies the coefficient by
+    exp(gain * clip(log(L0 / target))), with L0 averaged over the last few batches. It replaces a sweep over
+    coefficients by one run; the coefficient it ends at is a property of the data and is stored with the SAE.
+
+    Args:
+        target: L0 wanted.
+        start: coefficient at step 0.
+        gain: largest relative change a step, about; it falls linearly to a tenth over the run so that the end is calm.
+        n_steps: length of the run.
+    """
+
+    def __init__(self, target: float, start: float, n_steps: int, gain: float = 0.02) -> None:
+        self.target = target
+        self.coefficient = start
+        self.n_steps = n_steps
+        self.gain = gain
+        self._l0: float | None = None
+
+    def step(self, l0: float, step: int) -> float:
+        """Take in the L0 of a batch; give the coefficient of the next."""
+        self._l0 = l0 if self._l0 is None else 0.9 * self._l0 + 0.1 * l0
+        error = math.log(max(self._l0, 1e-3) / self.target)
+        gain = self.gain * (1.0 - 0.9 * step / self.n_steps)
+        self.coefficient *= math.exp(gain * min(1.0, max(-1.0, error)))
+        return self.coefficient
+
+
+@torch.no_grad()
+def threshold_for_l0(sae: Any, rows: torch.Tensor, l0: float) -> float:
+    """The one threshold at which a JumpReLU SAE has a given mean L0 on some rows.
+
+    A batch-topk trainer learns its threshold as a slow average from 0, which after a short run lets through several
+    times too many latents; this sets it from the definition instead.
+
+    Args:
+        sae: a JumpReLU inference SAE; its own thresholds are ignored.
+        rows: float [n, d].
+        l0: wanted, more than 0 and less than the number of latents.
+
+    Returns:
+        A threshold halfway between the last value kept and the first dropped; 0 if fewer latents are ever positive.
+    """
+    pre_activations = sae.process_sae_in(rows) @ sae.W_enc + sae.b_enc
+    values = pre_activations.relu().flatten()
+    keep = round(l0 * len(rows))
+    if keep >= len(values):
+        return 0.0
+    top = values.topk(keep + 1).values
+    return float((top[keep - 1] + top[keep]) / 2)
