@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -167,6 +167,7 @@ class Testbed:
             raise ValueError(f"seed must be >= 0, got {seed}")
         self.name, self.game, self.model, self.config, self.spec = name, game, model, config, spec
         self.n_games, self.seed, self.device = n_games, seed, device
+        self.cache: dict[str, Any] = {}  # what scoring computes once a testbed
 
     def __repr__(self) -> str:
         return f"Testbed({self.name!r}, n_games={self.n_games}, seed={self.seed}, hook={self.hook!r})"

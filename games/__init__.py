@@ -1,0 +1,31 @@
+"""Worlds that know the truth."""
+
+from collections.abc import Callable
+from difflib import get_close_matches
+
+from .features import Feature, FeatureSet
+from .othello import Othello
+from .transcripts import Counterfactuals, Game, Tokenizer, Transcripts
+
+__all__ = ["WORLDS", "Counterfactuals", "Feature", "FeatureSet", "Game", "Othello", "Tokenizer", "Transcripts", "world"]
+
+WORLDS: dict[str, Callable[[], Game]] = {
+    "othello": Othello,
+    "othello-8x8": Othello,
+    "othello-6x6": lambda: Othello(6),
+    "othello-4x4": lambda: Othello(4),
+}
+
+
+def world(name: str) -> Game:
+    """A world by name.
+
+    Raises:
+        KeyError: unknown name; close names are suggested.
+    """
+    if name not in WORLDS:
+        close = get_close_matches(name, WORLDS, n=3)
+        raise KeyError(
+            f"no game named {name!r}; {'did you mean ' if close else 'there are '}{', '.join(close or WORLDS)}"
+        )
+    return WORLDS[name]()

@@ -1,0 +1,83 @@
+"""What the model does with a dictionary's reconstruction in place of its own activations."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from .models.capture import run_with_replacement
+from .models.dictionary import Dictionary
+from .testbeds import Testbed
+
+Replace = Callable[[torch.Tensor], torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Behaviour:
+    """The model's predictions at every scored position of the reporting games, under the reference conditions.
+
+    Attributes:
+        clean: float32 [n, d_vocab], log-probabilities of the untouched model.
+        zero: the same with the activations replaced by zeros.
+        mean: the same with the activations replaced by their mean over the choosing games.
+        allowed: bool [n, d_vocab], tokens that are legal next.
+        game_id: int [n].
+    """
+
+    clean: NDArray[np.float32]
+    zero: NDArray[np.float32]
+    mean: NDArray[np.float32]
+    allowed: NDArray[np.bool_]
+    game_id: NDArray[np.int32]
+
+
+def reference_behaviour(bed: Testbed) -> Behaviour:
+    """The conditions every dictionary is compared with; computed once a testbed."""
+    if "behaviour" not in bed.cache:
+        mean = bed.x[torch.from_numpy(bed.train)].mean(0).to(bed.device)
+        games, scored = _reporting(bed)
+        bed.cache["behaviour"] = Behaviour(
+            clean=log_probs(bed, lambda x: x),
+            zero=log_probs(bed, torch.zeros_like),
+            mean=log_probs(bed, mean.expand_as),
+            allowed=bed.game.allowed(bed.transcripts.tokens[games])[scored],
+            game_id=np.repeat(games, scored.sum(1)).astype(np.int32),
+        )
+    return bed.cache["behaviour"]
+
+
+def with_dictionary(dictionary: Dictionary) -> Replace:
+    """Replacement of activations [batch, positions, d] by their reconstruction."""
+
+    def replace(x: torch.Tensor) -> torch.Tensor:
+        flat = x.flatten(0, -2)
+        return dictionary.decode(dictionary.encode(flat)).reshape(x.shape)
+
+    return replace
+
+
+def log_probs(bed: Testbed, replace: Replace, batch_size: int = 64) -> NDArray[np.float32]:
+    """Log-probabilities of the next token at every scored position of the reporting games.
+
+    Args:
+        bed: the testbed.
+        replace: what goes on at the hook point instead of the activations.
+        batch_size: games a forward pass.
+
+    Returns:
+        float32 [n, d_vocab].
+    """
+    games, scored = _reporting(bed)
+    tokens = torch.from_numpy(bed.transcripts.tokens[games])
+    kept: list[NDArray[np.float32]] = []
+    for rows, mask in zip(tokens.split(batch_size), torch.from_numpy(scored).split(batch_size), strict=True):
+        logits = run_with_replacement(bed.model, rows.to(bed.device), bed.hook, replace)
+        kept.append(logits.float().log_softmax(-1).cpu()[mask].numpy())
+    return np.concatenate(kept)
+
+
+def _reporting(bed: Testbed) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    games = np.unique(np.asarray(bed.activations.game_id)[~bed.train]).astype(np.int64)
+    return games, bed.transcripts.scored[games]
