@@ -25,7 +25,7 @@ from .activation_file import (
     check_finite,
     write_activations,
 )
-from .hdf5 import check_padding_bits, dataset, open_checked
+from .hdf5 import check_padding_bits, dataset, feature_attribute, open_checked, text_attribute
 
 
 class LabelledActivations:
@@ -78,11 +78,8 @@ class LabelledActivations:
             labels = dataset(file, "labels", "uint8", 2)
             game_id = dataset(file, "game_id", "int32", 1)[:]
             position = dataset(file, "position", "int16", 1)[:]
-            try:
-                features = FeatureSet.from_json(file.attrs["features"])
-                attributes = json.loads(file.attrs["attributes"])
-            except (KeyError, TypeError, ValueError) as error:
-                raise ValueError(f"{path}: cannot read its features and attributes ({error!r})") from error
+            features = feature_attribute(file)
+            attributes = json.loads(text_attribute(file, "attributes"))
             check_attributes(attributes, str(path))
             rows = len(game_id)
             if not rows or {len(activations), len(labels), len(position)} != {rows}:

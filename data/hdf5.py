@@ -10,6 +10,8 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from ..games.features import FeatureSet
+
 FORMAT_VERSION = 1
 
 
@@ -86,6 +88,30 @@ def dataset(file: h5py.File, name: str, dtype: str, axes: int) -> h5py.Dataset:
             f"{file.filename}: /{name} must be {dtype} with {axes} axes, got {found.dtype} {list(found.shape)}"
         )
     return found
+
+
+def text_attribute(file: h5py.File, name: str) -> str:
+    """One text attribute of a checked file.
+
+    Raises:
+        ValueError: missing, or not text.
+    """
+    found = file.attrs.get(name)
+    if not isinstance(found, str):
+        raise ValueError(f"{file.filename}: attribute {name} must be text, got {found!r}")
+    return found
+
+
+def feature_attribute(file: h5py.File) -> FeatureSet:
+    """The features that a checked file is labelled with.
+
+    Raises:
+        ValueError: missing, or not features.
+    """
+    try:
+        return FeatureSet.from_json(text_attribute(file, "features"))
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{file.filename}: cannot read its features ({error!r})") from error
 
 
 def check_padding_bits(labels: NDArray[np.uint8], n_features: int, where: str) -> None:

@@ -5,9 +5,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from ..games.features import FeatureSet
 from ..games.transcripts import Transcripts
-from .hdf5 import check_padding_bits, dataset, open_checked, partial_file, stamp
+from .hdf5 import check_padding_bits, dataset, feature_attribute, open_checked, partial_file, stamp, text_attribute
 
 KIND = "transcripts"
 _ARRAYS = {"tokens": ("int64", 2), "labels": ("uint8", 3), "scored": ("bool", 2), "ply": ("int64", 2)}
@@ -39,11 +38,8 @@ def load_transcripts(path: str | Path) -> Transcripts:
     """
     with open_checked(path, KIND) as file:
         arrays = {name: dataset(file, name, *expected)[:] for name, expected in _ARRAYS.items()}
-        try:
-            features = FeatureSet.from_json(file.attrs["features"])
-            game, version = str(file.attrs["game"]), str(file.attrs["version"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"{path}: cannot read its features and attributes ({error!r})") from error
+        features = feature_attribute(file)
+        game, version = text_attribute(file, "game"), text_attribute(file, "version")
         seed = file.attrs.get("seed")
     try:
         transcripts = Transcripts(
