@@ -1,0 +1,141 @@
+"""Floors and ceilings of a testbed: what deserves no credit, and what could be had. Computed once a testbed."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import torch
+
+from .data.assets import asset
+from .models.controls import identity_dictionary, neurons_of, pca_dictionary, random_dictionary
+from .models.dictionary import Codes, Dictionary, encode_in_batches
+from .models.loading import load_dictionary
+from .supervised_dicts.least_squares import fit_least_squares
+from .supervised_dicts.probes import fit_probes
+from .testbeds import Testbed
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A dictionary together with the activations that it reads.
+
+    Attributes:
+        name: a row of the report.
+        role: what it is to the dictionaries under test.
+        dictionary: what encodes and decodes.
+        x: float [N, d], its input at the testbed's scored positions.
+        same_stream: whether it reconstructs the testbed's own activations, so that fidelity and behaviour make sense.
+    """
+
+    name: str
+    role: Literal["tested", "floor", "ceiling"]
+    dictionary: Dictionary
+    x: torch.Tensor
+    same_stream: bool = True
+
+    @cached_property
+    def codes(self) -> Codes:
+        """Latents at every scored position."""
+        return encode_in_batches(self.dictionary, self.x)
+
+    @cached_property
+    def reconstruction(self) -> torch.Tensor:
+        """Float [N, d]."""
+        with torch.no_grad():
+            parts = [self.dictionary.decode(self.dictionary.encode(batch)) for batch in self.x.split(8192)]
+        return torch.cat(parts)
+
+
+class References:
+    """The floors and ceilings for dictionaries of one width and L0 on a testbed.
+
+    Args:
+        bed: the testbed.
+        n_latents: width of the dictionaries under test; the random dictionary has the same.
+        k: their L0, rounded; the random dictionary has the same.
+    """
+
+    def __init__(self, bed: Testbed, n_latents: int, k: int) -> None:
+        self.bed, self.n_latents, self.k = bed, n_latents, max(1, min(k, n_latents))
+
+    def floors(self) -> list[Candidate]:
+        """Random dictionary, SAE of the random twin, frozen-decoder SAE, neurons, PCA."""
+        shipped = [
+            *(self._kept(f"random-model SAE ({n[5:]})", self._twin(a)) for n, a in self._twins().items()),
+            *(self._kept(f"frozen-decoder SAE ({n[7:]})", self._frozen(a)) for n, a in self._controls().items()),
+        ]
+        return [
+            self._kept(f"random dictionary ({self.n_latents}, L0 {self.k})", self._random),
+            *shipped,
+            self._kept("neurons", self._neurons),
+            self._kept("PCA", self._pca),
+        ]
+
+    def ceilings(self) -> list[Candidate]:
+        """Dictionaries fitted with the labels of the choosing games: linear probes and least squares."""
+        return [self._kept("probes", self._probes), self._kept("least squares", self._least_squares)]
+
+    def identity(self) -> Candidate:
+        """The untouched activations: the ceiling of fidelity and behaviour."""
+        return self._kept("identity", self._identity)
+
+    def _kept(self, name: str, make: Callable[[str], Candidate]) -> Candidate:
+        key = f"reference {name}"
+        if key not in self.bed.cache:
+            self.bed.cache[key] = make(name)
+        return self.bed.cache[key]
+
+    def _twins(self) -> dict[str, str]:
+        return dict(self.bed.spec.twin_dictionaries)
+
+    def _controls(self) -> dict[str, str]:
+        return dict(self.bed.spec.controls)
+
+    @property
+    def _choosing(self) -> torch.Tensor:
+        return self.bed.x[torch.from_numpy(self.bed.train)]
+
+    def _random(self, name: str) -> Candidate:
+        made = random_dictionary(self._choosing, self.n_latents, self.k, seed=self.bed.seed, name=name)
+        return Candidate(name, "floor", made, self.bed.x)
+
+    def _twin(self, asset_name: str) -> Callable[[str], Candidate]:
+        def make(name: str) -> Candidate:
+            made = load_dictionary(asset(asset_name), "sae_lens", name=name)
+            return Candidate(name, "floor", made, self.bed.twin.x, same_stream=False)
+
+        return make
+
+    def _frozen(self, asset_name: str) -> Callable[[str], Candidate]:
+        def make(name: str) -> Candidate:
+            return Candidate(name, "floor", load_dictionary(asset(asset_name), "sae_lens", name=name), self.bed.x)
+
+        return make
+
+    def _neurons(self, name: str) -> Candidate:
+        made = neurons_of(self.bed.model, self.bed.spec.layer, name=name)
+        return Candidate(name, "floor", made, self.bed.neurons, same_stream=False)
+
+    def _pca(self, name: str) -> Candidate:
+        return Candidate(name, "floor", pca_dictionary(self._choosing, name=name), self.bed.x)
+
+    def _identity(self, name: str) -> Candidate:
+        return Candidate(name, "ceiling", identity_dictionary(self.bed.d_in, name=name), self.bed.x)
+
+    def _probes(self, name: str) -> Candidate:
+        made = fit_probes(self._choosing, self._labels(), feature_names=self._names(), seed=self.bed.seed)
+        return Candidate(name, "ceiling", made, self.bed.x)
+
+    def _least_squares(self, name: str) -> Candidate:
+        made = fit_least_squares(self._choosing, self._labels(), feature_names=self._names())
+        return Candidate(name, "ceiling", made, self.bed.x)
+
+    def _names(self) -> tuple[str, ...]:
+        features = self.bed.transcripts.features
+        return features.take(features.where(counterpart=False)).names
+
+    def _labels(self):  # noqa: ANN202 - bool array
+        features = self.bed.transcripts.features
+        packed = self.bed.activations.labels[self.bed.train]
+        return features.unpack_columns(packed, features.where(counterpart=False))
