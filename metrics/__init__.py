@@ -1,0 +1,1 @@
+"""Metrics: one question, one file; they see arrays, never a game."""

@@ -47,9 +47,7 @@ class Score:
         self, *, floors: Mapping[str, float] | None = None, ceilings: Mapping[str, float] | None = None
     ) -> "Score":
         """The same score with more floors and ceilings beside it."""
-        return replace(
-            self, floors={**self.floors, **(floors or {})}, ceilings={**self.ceilings, **(ceilings or {})}
-        )
+        return replace(self, floors={**self.floors, **(floors or {})}, ceilings={**self.ceilings, **(ceilings or {})})
 
     def normalised(self) -> float:
         """Where the value stands between the highest floor (0) and the highest ceiling (1); NaN without both."""
