@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from .features import Feature, FeatureSet
 from .othello_board import Geometry, Record, play_random, replay
-from .othello_features import Block, feature_set, vocabulary
-from .othello_labels import label_record
+from .othello_features import VOCABULARIES, Block, feature_set, planes
+from .othello_labels import Layout, label_record
+from .othello_scalars import scalars
 from .othello_tokens import OthelloTokens
 from .transcripts import Counterfactuals, Transcripts
 
@@ -29,13 +30,17 @@ class Othello:
     Args:
         size: 4, 6 or 8.
         transpose: read token ids as the public OthelloGPT code does (see othello_tokens.py).
+        vocabulary: "standard", or "full" with the lines by length as well (8 x 8: 3,072 more features).
     """
 
     size: int = 8
     transpose: bool = False
+    vocabulary: str = "standard"
 
     def __post_init__(self) -> None:
         Geometry(self.size)
+        if self.vocabulary not in VOCABULARIES:
+            raise ValueError(f"Othello vocabulary must be one of {VOCABULARIES}, got {self.vocabulary!r}")
 
     @property
     def name(self) -> str:
@@ -55,7 +60,7 @@ class Othello:
     @cached_property
     def blocks(self) -> tuple[Block, ...]:
         """Features by how they are computed."""
-        return vocabulary(self.geometry)
+        return (*planes(self.geometry, self.vocabulary), *scalars(self.geometry))
 
     @cached_property
     def features(self) -> FeatureSet:
@@ -132,7 +137,7 @@ class Othello:
         scored = np.ascontiguousarray(record.played[: self.n_positions].T)
         return Transcripts(
             tokens=self._tokens(record),
-            labels=label_record(record, self.blocks, self.n_positions),
+            labels=label_record(record, Layout(self.geometry, self.blocks), self.n_positions),
             scored=scored,
             ply=scored.cumsum(axis=1),
             features=self.features,

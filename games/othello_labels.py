@@ -1,68 +1,172 @@
-"""Packed labels of every position of a batch of games, computed on bitboards a ply at a time."""
+"""Packed labels of every position of a batch of games, computed on bitboards.
 
-from collections.abc import Sequence
+Planes are written as whole bitboards, which on the 8 x 8 board already are the packed labels; counts and flags are
+one boolean row a feature, packed eight rows at a time. Positions are taken in groups that stay in the cache.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .othello_board import U64, WHITE, Record
+from .othello_board import U64, WHITE, Geometry, Record
 from .othello_features import Block
+from .othello_relations import around, length_lines, lines, stable
+from .othello_whole import Positions, whole_board
 
-# Games labelled together: small enough that a ply of all planes stays in the cache.
+# Positions labelled together.
 CHUNK = 2048
 
 
-def label_record(record: Record, blocks: Sequence[Block], n_positions: int) -> NDArray[np.uint8]:
-    """Labels of the first `n_positions` plies, packed uint8 [games, n_positions, bytes]; 0 where no move was made."""
-    n_bits = sum(len(block.features) for block in blocks)
-    n_games, n_bytes = record.move.shape[1], (n_bits + 7) // 8
-    out = np.zeros((n_games, n_positions, n_bytes), np.uint8)
-    for first in range(0, n_games, CHUNK):
-        games = slice(first, min(first + CHUNK, n_games))
-        for ply in range(n_positions):
-            values = _values(record, ply, games)
-            words = _concatenate(record, blocks, values)
-            words *= record.played[ply, games]
-            out[games, ply] = np.ascontiguousarray(words.T).astype("<u8", copy=False).view(np.uint8)[:, :n_bytes]
+@dataclass(frozen=True)
+class Layout:
+    """Where the blocks of a vocabulary lie in a packed label row: planes first, then whole bytes of the rest."""
+
+    geometry: Geometry
+    blocks: tuple[Block, ...]
+
+    @cached_property
+    def planes(self) -> dict[str, int]:
+        """Row of each plane, by key without the word "plane"."""
+        return {b.key.removeprefix("plane "): i for i, b in enumerate(b for b in self.blocks if b.is_plane)}
+
+    @cached_property
+    def scalars(self) -> dict[str, tuple[slice, NDArray[np.uint8] | None]]:
+        """Rows of each other block, and its thresholds as a column."""
+        found: dict[str, tuple[slice, NDArray[np.uint8] | None]] = {}
+        row = 0
+        for block in self.blocks:
+            if not block.is_plane:
+                limits = None if block.thresholds is None else np.array(block.thresholds, np.uint8)[:, None]
+                found[block.key] = (slice(row, row + len(block.features)), limits)
+                row += len(block.features)
+        return found
+
+    @property
+    def n_plane_bytes(self) -> int:
+        """Bytes of all planes."""
+        return len(self.planes) * self.geometry.size**2 // 8
+
+    @property
+    def n_scalar_bytes(self) -> int:
+        """Bytes of the rest."""
+        return (sum(len(b.features) for b in self.blocks if not b.is_plane) + 7) // 8
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes of a packed label row."""
+        return self.n_plane_bytes + self.n_scalar_bytes
+
+
+def label_record(record: Record, layout: Layout, n_positions: int) -> NDArray[np.uint8]:
+    """Labels of the first plies of every game.
+
+    Args:
+        record: the games.
+        layout: the vocabulary.
+        n_positions: plies to label.
+
+    Returns:
+        Packed uint8 [games, n_positions, bytes]; 0 where no move was made.
+    """
+    n_games = record.move.shape[1]
+    out = np.zeros((n_games, n_positions, layout.n_bytes), np.uint8)
+    ever_passed = np.logical_or.accumulate(record.passed, axis=0)
+    width = max(1, min(CHUNK, n_games))
+    height = max(1, CHUNK // width)
+    for first in range(0, n_games, width):
+        games = slice(first, min(first + width, n_games))
+        for start in range(0, n_positions, height):
+            plies = slice(start, min(start + height, n_positions))
+            part = (plies, games)
+            shape = record.move[part].shape
+            ply = np.broadcast_to(np.arange(plies.start + 1, plies.stop + 1, dtype=np.uint8)[:, None], shape)
+            fields = (
+                record.own, record.opp, record.legal, record.move, record.turned,
+                record.to_move, record.mover, record.passed, ever_passed,
+            )  # fmt: skip
+            positions = Positions(*(field[part].ravel() for field in fields), ply.ravel())
+            labels = label_positions(positions, layout)
+            played = record.played[part]
+            if not played.all():
+                labels *= played.reshape(-1, 1)
+            out[games, plies] = labels.reshape(*shape, -1).swapaxes(0, 1)
     return out
 
 
-def _values(record: Record, ply: int, games: slice) -> dict[str, U64]:
-    own, opp = record.own[ply, games], record.opp[ply, games]
-    swap = (own ^ opp) * (record.to_move[ply, games] == WHITE)
-    return {
-        "own": own,
-        "opp": opp,
-        "empty": record.geometry.mask & ~(own | opp),
-        "black": own ^ swap,
-        "white": opp ^ swap,
-        "legal": record.legal[ply, games],
-    }
+def label_positions(positions: Positions, layout: Layout) -> NDArray[np.uint8]:
+    """Packed labels uint8 [n, bytes] of flat positions."""
+    n = positions.own.size
+    planes = np.empty((len(layout.planes), n), np.uint64)
+    _fill_planes(positions, layout, planes)
+    rows = np.zeros((layout.n_scalar_bytes, 8, n), np.bool_)
+    _fill_scalars(positions, layout, planes, rows.reshape(-1, n))
+    out = np.empty((n, layout.n_bytes), np.uint8)
+    words = np.ascontiguousarray(_compact(planes, layout.geometry.size).T).astype("<u8", copy=False)
+    out[:, : layout.n_plane_bytes] = words.view(np.uint8)[:, : layout.n_plane_bytes]
+    bits = rows.view(np.uint8)
+    packed = bits[:, 0].copy()
+    for bit in range(1, 8):
+        packed |= bits[:, bit] << np.uint8(bit)
+    out[:, layout.n_plane_bytes :] = packed.T
+    return out
 
 
-def _compact(board: U64, size: int) -> U64:
-    """The squares of a board in the middle of the 8 x 8 grid, moved together into the lowest size * size bits."""
+def _fill_planes(positions: Positions, layout: Layout, planes: U64) -> None:
+    """Every plane on the 8 x 8 grid, into uint64 [planes, n]."""
+    geometry, row = layout.geometry, layout.planes
+    own, opp = positions.own, positions.opp
+    board = {key: planes[i] for key, i in row.items()}
+    swap = (own ^ opp) * (positions.to_move == WHITE)
+    board["own"][...], board["opp"][...] = own, opp
+    occupied = np.bitwise_or(own, opp, out=board["occupied"])
+    empty = np.bitwise_and(geometry.mask, ~occupied, out=board["empty"])
+    np.bitwise_xor(own, swap, out=board["black"])
+    np.bitwise_xor(opp, swap, out=board["white"])
+    board["move"][...], board["turned"][...] = positions.move, positions.turned
+    board["legal"][...] = positions.legal
+    lines(own, opp, empty, _renamed(board, "line "))
+    board["opp legal"][...] = lines(opp, own, empty, _renamed(board, "opp line "))
+    board["stable own"][...], board["stable opp"][...] = stable(own, opp, geometry)
+    exposed = around(empty)
+    np.bitwise_and(own, exposed, out=board["frontier own"])
+    np.bitwise_and(opp, exposed, out=board["frontier opp"])
+    if "length 1 north" in board:
+        length_lines(own, opp, empty, geometry.size - 2, board)
+
+
+def _renamed(board: dict[str, U64], prefix: str) -> dict[str, U64]:
+    return {key.removeprefix(prefix): value for key, value in board.items() if key.startswith(prefix)}
+
+
+def _fill_scalars(positions: Positions, layout: Layout, planes: U64, rows: NDArray[np.bool_]) -> None:
+    """Every count and flag, into bool [rows, n]."""
+    board = {key: planes[i] for key, i in layout.planes.items()}
+    values = whole_board(positions, board, layout.geometry)
+    for key, (block, thresholds) in layout.scalars.items():
+        if thresholds is None:
+            for row, flag in zip(rows[block], values[key], strict=True):
+                row[...] = flag
+        else:
+            np.greater_equal(values[key], thresholds, out=rows[block])
+
+
+def _compact(boards: U64, size: int) -> U64:
+    """Planes on the 8 x 8 grid, uint64 [planes, n], to their squares one after another, uint64 [words, n]."""
     if size == 8:
-        return board
+        return boards
     gap = 8 - size
-    board = board >> np.uint64(9 * (gap // 2))
+    boards = boards >> np.uint64(9 * (gap // 2))
     row = np.uint64((1 << size) - 1)
-    out = board & row
+    squares = boards & row
     for r in range(1, size):
-        out |= (board >> np.uint64(gap * r)) & (row << np.uint64(size * r))
-    return out
-
-
-def _concatenate(record: Record, blocks: Sequence[Block], values: dict[str, U64]) -> U64:
-    """Bits of all blocks one after another, uint64 [words, n]."""
-    n_bits = sum(len(block.features) for block in blocks)
-    words = np.zeros(((n_bits + 63) // 64, len(values["own"])), np.uint64)
-    offset = 0
-    for block in blocks:
-        value = _compact(values[block.key], record.geometry.size) if block.is_plane else values[block.key]
-        word, shift = divmod(offset, 64)
-        words[word] |= value << np.uint64(shift)
-        if shift + len(block.features) > 64:
-            words[word + 1] |= value >> np.uint64(64 - shift)
-        offset += len(block.features)
+        squares |= (boards >> np.uint64(gap * r)) & (row << np.uint64(size * r))
+    width = size**2
+    words = np.zeros(((len(boards) * width + 63) // 64, boards.shape[1]), np.uint64)
+    for i in range(len(boards)):
+        word, shift = divmod(i * width, 64)
+        words[word] |= squares[i] << np.uint64(shift)
+        if shift + width > 64:
+            words[word + 1] |= squares[i] >> np.uint64(64 - shift)
     return words

@@ -1,0 +1,168 @@
+"""Relations between discs on batches of bitboards: lines, neighbours, filled lines, stable discs.
+
+Boards are uint64 arrays [n] on the grid of othello_board.py. `<<` by 1, 7, 8, 9 goes east, south-west, south,
+south-east, and `>>` the opposite way.
+"""
+
+from functools import cache
+
+import numpy as np
+
+from .othello_board import U64, Geometry
+
+STEPS = (1, 7, 8, 9)
+# Direction seen from the empty end of a line that a flood by each step reaches: `<<` first, then `>>`.
+LINE_DIRECTIONS = (
+    ("west", "north-east", "north", "north-west"),
+    ("east", "south-west", "south", "south-east"),
+)  # fmt: skip
+_ALL = 0xFFFFFFFFFFFFFFFF
+_INNER_FILES = 0x7E7E7E7E7E7E7E7E
+_NOT_FIRST_FILE, _NOT_LAST_FILE = np.uint64(0xFEFEFEFEFEFEFEFE), np.uint64(0x7F7F7F7F7F7F7F7F)
+_ONE, _EIGHT = np.uint64(1), np.uint64(8)
+
+
+def lines(own: U64, opp: U64, empty: U64, out: dict[str, U64]) -> U64:
+    """Empty squares from which a run of `opp` discs, closed by an `own` disc, goes in each direction.
+
+    Args:
+        own: discs of the player who would move.
+        opp: discs of the other one.
+        empty: empty squares of the board.
+        out: filled: one board for each direction, as seen from the empty square.
+
+    Returns:
+        The union over directions: the legal moves.
+    """
+    moves = np.zeros_like(own)
+    for i, step in enumerate(STEPS):
+        one, two = np.uint64(step), np.uint64(2 * step)
+        run = opp if step == 8 else opp & np.uint64(_INNER_FILES)
+        pairs = run << one
+        pairs &= run
+        reach, buffer = own << one, np.empty_like(own)
+        reach &= run
+        reach |= np.bitwise_and(run, np.left_shift(reach, one, out=buffer), out=buffer)
+        reach |= np.bitwise_and(pairs, np.left_shift(reach, two, out=buffer), out=buffer)
+        reach |= np.bitwise_and(pairs, np.left_shift(reach, two, out=buffer), out=buffer)
+        found = out[LINE_DIRECTIONS[0][i]]
+        np.bitwise_and(np.left_shift(reach, one, out=buffer), empty, out=found)
+        moves |= found
+        np.right_shift(pairs, one, out=pairs)  # now run & (run >> step)
+        np.right_shift(own, one, out=reach)
+        reach &= run
+        reach |= np.bitwise_and(run, np.right_shift(reach, one, out=buffer), out=buffer)
+        reach |= np.bitwise_and(pairs, np.right_shift(reach, two, out=buffer), out=buffer)
+        reach |= np.bitwise_and(pairs, np.right_shift(reach, two, out=buffer), out=buffer)
+        found = out[LINE_DIRECTIONS[1][i]]
+        np.bitwise_and(np.right_shift(reach, one, out=buffer), empty, out=found)
+        moves |= found
+    return moves
+
+
+def towards(boards: U64, direction: str) -> U64:
+    """Every disc moved one square in a direction; those that leave the 8 x 8 grid are dropped."""
+    for i, step in enumerate(STEPS):
+        if direction in (LINE_DIRECTIONS[0][i], LINE_DIRECTIONS[1][i]):
+            # A line to the west is found by going east, so a step to the west is the right shift.
+            moved = boards >> np.uint64(step) if direction == LINE_DIRECTIONS[0][i] else boards << np.uint64(step)
+            if "east" in direction:
+                moved &= _NOT_FIRST_FILE
+            if "west" in direction:
+                moved &= _NOT_LAST_FILE
+            return moved
+    raise KeyError(direction)
+
+
+_OPPOSITE = {a: b for pair in zip(*LINE_DIRECTIONS, strict=True) for a, b in (pair, pair[::-1])}
+
+
+def length_lines(own: U64, opp: U64, empty: U64, longest: int, out: dict[str, U64]) -> None:
+    """Fill `out["length <n> <direction>"]`: empty squares from which a line turns over exactly n discs."""
+    for direction, back in _OPPOSITE.items():
+        closed = own
+        for length in range(1, longest + 1):
+            closed = opp & towards(closed, back)
+            out[f"length {length} {direction}"][...] = empty & towards(closed, back)
+
+
+def around(boards: U64) -> U64:
+    """The discs and the up to eight squares around each, on the 8 x 8 grid."""
+    wide = (boards << _ONE) & _NOT_FIRST_FILE
+    wide |= (boards >> _ONE) & _NOT_LAST_FILE
+    wide |= boards
+    high = wide << _EIGHT
+    high |= wide >> _EIGHT
+    high |= wide
+    return high
+
+
+@cache
+def _ends(step: int, reach: int) -> tuple[np.uint64, np.uint64]:
+    """Squares of the 8 x 8 grid from which `reach` steps by `>> step` (`<< step`) lead off it."""
+    dr, dc = {1: (0, 1), 7: (1, -1), 8: (1, 0), 9: (1, 1)}[step]
+    off = [0, 0]
+    for square in range(64):
+        row, column = divmod(square, 8)
+        for side, sign in enumerate((1, -1)):
+            inside = 0 <= row + sign * reach * dr < 8 and 0 <= column + sign * reach * dc < 8
+            off[side] |= (not inside) << square
+    return np.uint64(off[0]), np.uint64(off[1])
+
+
+def filled_lines(occupied: U64, geometry: Geometry) -> list[U64]:
+    """For the four lines (as in `STEPS`) through each square: the squares whose whole line is occupied."""
+    filled = occupied | ~geometry.mask
+    found: list[U64] = []
+    for step in STEPS:
+        # Doubling: a square is kept while it and 1, 3, 7 more squares towards one end are filled; then the other end.
+        there, back = filled, filled
+        for reach in (1, 2, 4):
+            shift = np.uint64(step * reach)
+            off_there, off_back = _ends(step, reach)
+            there = there & ((there >> shift) | off_there)
+            back = back & ((back << shift) | off_back)
+        found.append(there & back)
+    return found
+
+
+@cache
+def _borders(geometry: Geometry) -> tuple[np.uint64, ...]:
+    """For the four lines: squares with a neighbour on the line that is off the board."""
+    found: list[np.uint64] = []
+    for step in STEPS:
+        dr, dc = {1: (0, 1), 7: (1, -1), 8: (1, 0), 9: (1, 1)}[step]
+        border = 0
+        for square, bit in enumerate(geometry.bits):
+            row, column = divmod(square, geometry.size)
+            for sign in (1, -1):
+                if not (0 <= row + sign * dr < geometry.size and 0 <= column + sign * dc < geometry.size):
+                    border |= 1 << int(bit)
+        found.append(np.uint64(border))
+    return tuple(found)
+
+
+def stable(own: U64, opp: U64, geometry: Geometry) -> tuple[U64, U64]:
+    """Stable discs of each player.
+
+    They are the smallest set that contains a disc if, along each of the four lines through it, the whole line is
+    filled, or a neighbour on the line is off the board or a disc of the same player in the set.
+    """
+    n = own.size
+    safe = np.stack([f | b for f, b in zip(filled_lines(own | opp, geometry), _borders(geometry), strict=True)])
+    everywhere = safe[0] & safe[1] & safe[2] & safe[3]
+    discs = np.concatenate([own, opp])
+    result = discs & np.concatenate([everywhere, everywhere])
+    # Only boards where something new came last round can change again.
+    active = np.flatnonzero(result)
+    current = result[active]
+    discs, safe = discs[active], safe[:, active % n]
+    while active.size:
+        grown = discs.copy()
+        for i, step in enumerate(STEPS):
+            # A shift that wraps around an edge lands on the border, where `safe` holds already.
+            grown &= safe[i] | (current << np.uint64(step)) | (current >> np.uint64(step))
+        changed = np.flatnonzero(grown != current)
+        result[active[changed]] = grown[changed]
+        active, current, discs, safe = active[changed], grown[changed], discs[changed], safe[:, changed]
+    return result[:n], result[n:]

@@ -1,0 +1,198 @@
+"""Counts and flags of the whole board, by the keys of the blocks in othello_scalars.py."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property, reduce
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .othello_board import BLACK, U64, Geometry
+from .othello_features import DIRECTIONS
+from .othello_relations import around, towards
+from .othello_scalars import corner_names, near_corners, phases
+
+Bools = NDArray[np.bool_]
+Count = NDArray[np.uint8]
+
+_ONE, _EIGHT = np.uint64(1), np.uint64(8)
+_ZERO = np.uint64(0)
+
+
+@dataclass(frozen=True)
+class Positions:
+    """Some positions, flat [n]: columns of a `Record`, whether a pass has happened so far, and the moves made."""
+
+    own: U64
+    opp: U64
+    legal: U64
+    move: U64
+    turned: U64
+    to_move: NDArray[np.uint8]
+    mover: NDArray[np.uint8]
+    passed: Bools
+    ever_passed: Bools
+    ply: NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Regions:
+    """Named sets of squares as bitboards."""
+
+    geometry: Geometry
+
+    def board(self, names: Sequence[str]) -> np.uint64:
+        """The bitboard of some squares."""
+        bits = self.geometry.bits[[self.geometry.names.index(name) for name in names]]
+        return np.bitwise_or.reduce(_ONE << bits.astype(np.uint64))
+
+    def where(self, size: int, test: NDArray[np.bool_]) -> np.uint64:
+        """The bitboard of the squares of a boolean [size * size]."""
+        return np.bitwise_or.reduce(_ONE << self.geometry.bits[test].astype(np.uint64))
+
+    @cached_property
+    def corners(self) -> np.uint64:
+        """The four corners."""
+        return self.board(corner_names(self.geometry))
+
+    @cached_property
+    def edges(self) -> tuple[np.uint64, ...]:
+        """The north, east, south and west edge."""
+        size = self.geometry.size
+        rows, columns = np.divmod(np.arange(size**2), size)
+        tests = (rows == 0, columns == size - 1, rows == size - 1, columns == 0)
+        return tuple(self.where(size, test) for test in tests)
+
+    @cached_property
+    def ring(self) -> np.uint64:
+        """The outer ring of squares."""
+        return reduce(np.bitwise_or, self.edges)
+
+    @cached_property
+    def diagonals(self) -> tuple[np.uint64, np.uint64]:
+        """The two long diagonals, the one through a1 first."""
+        size = self.geometry.size
+        rows, columns = np.divmod(np.arange(size**2), size)
+        return self.where(size, rows == columns), self.where(size, rows + columns == size - 1)
+
+    @cached_property
+    def quadrants(self) -> tuple[np.uint64, ...]:
+        """The quarters of the board, in the order of the corners."""
+        size = self.geometry.size
+        rows, columns = np.divmod(np.arange(size**2), size)
+        south, east = rows >= size // 2, columns >= size // 2
+        return tuple(self.where(size, (south == s) & (east == e)) for s in (False, True) for e in (False, True))
+
+    @cached_property
+    def centre(self) -> np.uint64:
+        """The squares filled at the start."""
+        return self.board([self.geometry.names[s] for s in self.geometry.centre])
+
+    def beside(self, kind: str) -> np.uint64:
+        """All "X-square"s or "C-square"s."""
+        return self.board([square for k, square, _ in near_corners(self.geometry) if k == kind])
+
+    @cached_property
+    def by_corner(self) -> tuple[tuple[np.uint64, np.uint64], ...]:
+        """Bit number of each corner with the X- and C-squares beside it."""
+        found: list[tuple[np.uint64, np.uint64]] = []
+        for corner in corner_names(self.geometry):
+            beside = [square for _, square, c in near_corners(self.geometry) if c == corner]
+            bit = self.geometry.bits[self.geometry.names.index(corner)]
+            found.append((np.uint64(bit), self.board(beside)))
+        return tuple(found)
+
+
+@cache
+def regions(geometry: Geometry) -> Regions:
+    """The regions of a board."""
+    return Regions(geometry)
+
+
+def _any(boards: U64) -> Bools:
+    return boards != _ZERO
+
+
+def _wedges(moves: U64, theirs: U64, places: Regions) -> Bools:
+    """Some move on an edge, not in a corner, lies between two discs of the other player on that edge."""
+    north, east, south, west = places.edges
+    across = (theirs << _ONE) & (theirs >> _ONE) & ((north | south) & ~places.corners)
+    along = (theirs << _EIGHT) & (theirs >> _EIGHT) & ((east | west) & ~places.corners)
+    return _any(moves & (across | along))
+
+
+def whole_board(
+    positions: Positions, board: Mapping[str, U64], geometry: Geometry
+) -> dict[str, Count | Sequence[Bools]]:
+    """Every count [n] and every group of flags, by key.
+
+    Args:
+        positions: flat positions.
+        board: their planes by key.
+        geometry: the board.
+    """
+    places, p = regions(geometry), positions
+    own, opp, empty, legal, opp_legal = p.own, p.opp, board["empty"], p.legal, board["opp legal"]
+    black = p.to_move == BLACK
+    danger = np.zeros_like(own)  # X- and C-squares of the corners that are empty
+    for bit, beside in places.by_corner:
+        danger |= ((empty >> bit) & _ONE) * beside
+    turned_to = [_any(towards(p.move, d) & p.turned) for d in DIRECTIONS]
+    out: dict[str, Count | Sequence[Bools]] = {
+        "turn": (black, ~black),
+        "mover": (p.mover == BLACK,),
+        "passes": (p.passed, p.ever_passed, p.to_move != (p.ply & 1)),
+        "end": (~_any(legal), ~_any(own)),
+        "phase": [(p.ply >= first) & (p.ply <= last) for first, last in phases(geometry)],
+        "move kind": [
+            _any(p.move & region)
+            for region in (places.corners, places.ring, places.beside("C-square"), places.beside("X-square"), danger)
+        ],
+        "flips": np.bitwise_count(p.turned),
+        "flip directions": np.sum(turned_to, axis=0, dtype=np.uint8),
+        "flip direction": turned_to,
+        "corner moves": (_any(legal & places.corners), _any(opp_legal & places.corners)),
+        "all corners": (~_any(empty & places.corners),),
+        "edge full": [~_any(empty & edge) for edge in places.edges],
+        "parity": [
+            np.bitwise_count(empty & region).astype(np.uint8) & 1 == 1 for region in (geometry.mask, *places.quadrants)
+        ],
+    }
+    mobility = {"own": np.bitwise_count(legal), "opp": np.bitwise_count(opp_legal)}
+    discs = {"own": np.bitwise_count(own), "opp": np.bitwise_count(opp)}
+    for side, other, mine, theirs in (("own", "opp", own, opp), ("opp", "own", opp, own)):
+        out |= {
+            f"discs {side}": discs[side],
+            f"mobility {side}": mobility[side],
+            f"potential {side}": np.bitwise_count(around(theirs) & empty),
+            f"frontier {side}": np.bitwise_count(board[f"frontier {side}"]),
+            f"stable {side}": np.bitwise_count(board[f"stable {side}"]),
+            f"corners {side}": np.bitwise_count(mine & places.corners),
+            f"centre {side}": np.bitwise_count(mine & places.centre),
+            f"lead {side}": np.maximum(discs[side], discs[other]) - discs[other],
+            f"beside {side}": _bits(mine & danger, geometry, [s for _, s, _ in near_corners(geometry)]),
+            f"edge {side}": [mine & edge == edge for edge in places.edges],
+            f"balanced {side}": [
+                (mine & edge == edge & ~places.corners) & ~_any(theirs & edge) for edge in places.edges
+            ],
+            f"diagonal {side}": [~_any(theirs & line) for line in places.diagonals],
+        }
+    ahead, behind = discs["own"] > discs["opp"], discs["own"] < discs["opp"]
+    out |= {
+        "balance": (ahead, ~(ahead | behind), behind),
+        "compared": (mobility["own"] > mobility["opp"], mobility["own"] < mobility["opp"]),
+        "tactics": (
+            mobility["own"] == 1,
+            mobility["opp"] == 0,
+            _any(legal & places.ring),
+            _any(legal) & ~_any(legal & ~danger),
+            _wedges(legal, opp, places),
+            _wedges(opp_legal, own, places),
+        ),
+    }
+    return out
+
+
+def _bits(boards: U64, geometry: Geometry, names: Sequence[str]) -> list[Bools]:
+    """Single squares of boards."""
+    return [_any(boards & (_ONE << np.uint64(geometry.bits[geometry.names.index(name)]))) for name in names]
