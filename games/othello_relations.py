@@ -16,8 +16,7 @@ LINE_DIRECTIONS = (
     ("west", "north-east", "north", "north-west"),
     ("east", "south-west", "south", "south-east"),
 )  # fmt: skip
-_ALL = 0xFFFFFFFFFFFFFFFF
-_INNER_FILES = 0x7E7E7E7E7E7E7E7E
+INNER_FILES = np.uint64(0x7E7E7E7E7E7E7E7E)
 _NOT_FIRST_FILE, _NOT_LAST_FILE = np.uint64(0xFEFEFEFEFEFEFEFE), np.uint64(0x7F7F7F7F7F7F7F7F)
 _ONE, _EIGHT = np.uint64(1), np.uint64(8)
 
@@ -37,7 +36,7 @@ def lines(own: U64, opp: U64, empty: U64, out: dict[str, U64]) -> U64:
     moves = np.zeros_like(own)
     for i, step in enumerate(STEPS):
         one, two = np.uint64(step), np.uint64(2 * step)
-        run = opp if step == 8 else opp & np.uint64(_INNER_FILES)
+        run = opp if step == 8 else opp & INNER_FILES
         pairs = run << one
         pairs &= run
         reach, buffer = own << one, np.empty_like(own)
@@ -60,18 +59,22 @@ def lines(own: U64, opp: U64, empty: U64, out: dict[str, U64]) -> U64:
     return moves
 
 
+def shifted(boards: U64, direction: str) -> U64:
+    """Every disc moved one square in a direction; those that leave the grid to the east or west wrap around."""
+    # A line to the west is found by going east, so a step to the west is the right shift.
+    if direction in LINE_DIRECTIONS[0]:
+        return boards >> np.uint64(STEPS[LINE_DIRECTIONS[0].index(direction)])
+    return boards << np.uint64(STEPS[LINE_DIRECTIONS[1].index(direction)])
+
+
 def towards(boards: U64, direction: str) -> U64:
     """Every disc moved one square in a direction; those that leave the 8 x 8 grid are dropped."""
-    for i, step in enumerate(STEPS):
-        if direction in (LINE_DIRECTIONS[0][i], LINE_DIRECTIONS[1][i]):
-            # A line to the west is found by going east, so a step to the west is the right shift.
-            moved = boards >> np.uint64(step) if direction == LINE_DIRECTIONS[0][i] else boards << np.uint64(step)
-            if "east" in direction:
-                moved &= _NOT_FIRST_FILE
-            if "west" in direction:
-                moved &= _NOT_LAST_FILE
-            return moved
-    raise KeyError(direction)
+    moved = shifted(boards, direction)
+    if "east" in direction:
+        moved &= _NOT_FIRST_FILE
+    if "west" in direction:
+        moved &= _NOT_LAST_FILE
+    return moved
 
 
 _OPPOSITE = {a: b for pair in zip(*LINE_DIRECTIONS, strict=True) for a, b in (pair, pair[::-1])}
@@ -149,20 +152,32 @@ def stable(own: U64, opp: U64, geometry: Geometry) -> tuple[U64, U64]:
     filled, or a neighbour on the line is off the board or a disc of the same player in the set.
     """
     n = own.size
-    safe = np.stack([f | b for f, b in zip(filled_lines(own | opp, geometry), _borders(geometry), strict=True)])
+    safe = [f | b for f, b in zip(filled_lines(own | opp, geometry), _borders(geometry), strict=True)]
     everywhere = safe[0] & safe[1] & safe[2] & safe[3]
-    discs = np.concatenate([own, opp])
-    result = discs & np.concatenate([everywhere, everywhere])
-    # Only boards where something new came last round can change again.
+    result = np.concatenate([own & everywhere, opp & everywhere])
+    # Only boards with such a disc can have more, and only while the last rounds have found something new.
     active = np.flatnonzero(result)
-    current = result[active]
-    discs, safe = discs[active], safe[:, active % n]
+    current = result.take(active)
+    discs = np.concatenate([own, opp]).take(active)
+    safe = [line.take(active % n) for line in safe]
     while active.size:
-        grown = discs.copy()
-        for i, step in enumerate(STEPS):
-            # A shift that wraps around an edge lands on the border, where `safe` holds already.
-            grown &= safe[i] | (current << np.uint64(step)) | (current >> np.uint64(step))
-        changed = np.flatnonzero(grown != current)
-        result[active[changed]] = grown[changed]
-        active, current, discs, safe = active[changed], grown[changed], discs[changed], safe[:, changed]
+        found = current
+        for _ in range(2):
+            found = _grown(found, discs, safe)
+        changed = np.flatnonzero(found != current)
+        active, current, discs = active.take(changed), found.take(changed), discs.take(changed)
+        safe = [line.take(changed) for line in safe]
+        result[active] = current
     return result[:n], result[n:]
+
+
+def _grown(current: U64, discs: U64, safe: list[U64]) -> U64:
+    """One round: the discs that rest on the border, on filled lines, and on the stable discs found so far."""
+    grown, buffer, beside = discs.copy(), np.empty_like(discs), np.empty_like(discs)
+    for step, line in zip(STEPS, safe, strict=True):
+        # A shift that wraps around an edge lands on the border, where `line` holds already.
+        np.left_shift(current, np.uint64(step), out=beside)
+        beside |= np.right_shift(current, np.uint64(step), out=buffer)
+        beside |= line
+        grown &= beside
+    return grown

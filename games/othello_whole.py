@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from .othello_board import BLACK, U64, Geometry
 from .othello_features import DIRECTIONS
-from .othello_relations import around, towards
+from .othello_relations import INNER_FILES, around, shifted
 from .othello_scalars import corner_names, near_corners, phases
 
 Bools = NDArray[np.bool_]
@@ -17,6 +17,7 @@ Count = NDArray[np.uint8]
 
 _ONE, _EIGHT = np.uint64(1), np.uint64(8)
 _ZERO = np.uint64(0)
+_FIRST_FILE, _GATHER = np.uint64(0x0101010101010101), np.uint64(0x0102040810204080)
 
 
 @dataclass(frozen=True)
@@ -92,16 +93,6 @@ class Regions:
         """All "X-square"s or "C-square"s."""
         return self.board([square for k, square, _ in near_corners(self.geometry) if k == kind])
 
-    @cached_property
-    def by_corner(self) -> tuple[tuple[np.uint64, np.uint64], ...]:
-        """Bit number of each corner with the X- and C-squares beside it."""
-        found: list[tuple[np.uint64, np.uint64]] = []
-        for corner in corner_names(self.geometry):
-            beside = [square for _, square, c in near_corners(self.geometry) if c == corner]
-            bit = self.geometry.bits[self.geometry.names.index(corner)]
-            found.append((np.uint64(bit), self.board(beside)))
-        return tuple(found)
-
 
 @cache
 def regions(geometry: Geometry) -> Regions:
@@ -134,10 +125,13 @@ def whole_board(
     places, p = regions(geometry), positions
     own, opp, empty, legal, opp_legal = p.own, p.opp, board["empty"], p.legal, board["opp legal"]
     black = p.to_move == BLACK
-    danger = np.zeros_like(own)  # X- and C-squares of the corners that are empty
-    for bit, beside in places.by_corner:
-        danger |= ((empty >> bit) & _ONE) * beside
-    turned_to = [_any(towards(p.move, d) & p.turned) for d in DIRECTIONS]
+    danger = around(empty & places.corners) & ~places.corners  # X- and C-squares of the corners that are empty
+    # In a direction with an east-west part no disc of an edge file is turned, which also rules out wrapping around.
+    inner = p.turned & INNER_FILES
+    turned_to = [_any(shifted(p.move, d) & (p.turned if d in ("north", "south") else inner)) for d in DIRECTIONS]
+    edges = {"own": _edges(own, geometry), "opp": _edges(opp, geometry)}
+    full = (1 << geometry.size) - 1  # a filled edge
+    inside = full >> 2 << 1  # the same without its corners
     out: dict[str, Count | Sequence[Bools]] = {
         "turn": (black, ~black),
         "mover": (p.mover == BLACK,),
@@ -153,9 +147,10 @@ def whole_board(
         "flip direction": turned_to,
         "corner moves": (_any(legal & places.corners), _any(opp_legal & places.corners)),
         "all corners": (~_any(empty & places.corners),),
-        "edge full": [~_any(empty & edge) for edge in places.edges],
+        "edge full": [own_edge | opp_edge == full for own_edge, opp_edge in zip(*edges.values(), strict=True)],
         "parity": [
-            np.bitwise_count(empty & region).astype(np.uint8) & 1 == 1 for region in (geometry.mask, *places.quadrants)
+            (geometry.max_plies - p.ply) & 1 == 1,
+            *(np.bitwise_count(empty & region) & 1 == 1 for region in places.quadrants),
         ],
     }
     mobility = {"own": np.bitwise_count(legal), "opp": np.bitwise_count(opp_legal)}
@@ -171,9 +166,9 @@ def whole_board(
             f"centre {side}": np.bitwise_count(mine & places.centre),
             f"lead {side}": np.maximum(discs[side], discs[other]) - discs[other],
             f"beside {side}": _bits(mine & danger, geometry, [s for _, s, _ in near_corners(geometry)]),
-            f"edge {side}": [mine & edge == edge for edge in places.edges],
+            f"edge {side}": [edge == full for edge in edges[side]],
             f"balanced {side}": [
-                (mine & edge == edge & ~places.corners) & ~_any(theirs & edge) for edge in places.edges
+                (edge == inside) & (other_edge == 0) for edge, other_edge in zip(edges[side], edges[other], strict=True)
             ],
             f"diagonal {side}": [~_any(theirs & line) for line in places.diagonals],
         }
@@ -193,6 +188,31 @@ def whole_board(
     return out
 
 
+def _row(boards: U64, row: int, geometry: Geometry) -> Count:
+    """One row of a board, a bit a column."""
+    offset = (8 - geometry.size) // 2
+    return (boards >> np.uint64(8 * (row + offset) + offset)).astype(np.uint8) & np.uint8((1 << geometry.size) - 1)
+
+
+def _column(boards: U64, column: int, geometry: Geometry) -> Count:
+    """One column of a board, a bit a row."""
+    offset = (8 - geometry.size) // 2
+    # The product gathers bits 0, 8, .. 56 of the first file in the top byte.
+    gathered = ((boards >> np.uint64(column + offset)) & _FIRST_FILE) * _GATHER >> np.uint64(56 + offset)
+    return gathered.astype(np.uint8) & np.uint8((1 << geometry.size) - 1)
+
+
+def _edges(boards: U64, geometry: Geometry) -> tuple[Count, Count, Count, Count]:
+    """The north, east, south and west edge, a bit a square."""
+    last = geometry.size - 1
+    return (
+        _row(boards, 0, geometry), _column(boards, last, geometry),
+        _row(boards, last, geometry), _column(boards, 0, geometry),
+    )  # fmt: skip
+
+
 def _bits(boards: U64, geometry: Geometry, names: Sequence[str]) -> list[Bools]:
-    """Single squares of boards."""
-    return [_any(boards & (_ONE << np.uint64(geometry.bits[geometry.names.index(name)]))) for name in names]
+    """Single squares of boards, looked up in rows of a byte each."""
+    places = [divmod(geometry.names.index(name), geometry.size) for name in names]
+    rows = {row: _row(boards, row, geometry) for row in {row for row, _ in places}}
+    return [(rows[row] & np.uint8(1 << column)) != 0 for row, column in places]
