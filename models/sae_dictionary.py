@@ -61,6 +61,7 @@ class SAEDictionary:
             if not torch.isfinite(value).all():
                 raise ValueError(f"weight {key} of this {architecture} SAE holds NaN or infinity")
         self.sae = copy.deepcopy(sae).to(dtype=torch.float32).eval().requires_grad_(False)
+        self.sae._setup_activation_normalization()  # its closures still point at the SAE that was copied
         self.sae.turn_off_forward_pass_hook_z_reshaping()  # activations come flat, [N, d_in]
         self._normalisation: str = self.sae.cfg.normalize_activations
         if self._normalisation in _PER_DATASET:
@@ -189,7 +190,9 @@ def save_sae(dictionary: SAEDictionary, folder: str | Path, *, dtype: str = "flo
         raise ValueError(f"{folder} holds other files ({', '.join(sorted(foreign)[:3])}); give a folder of its own")
     from safetensors.torch import save_file
 
-    state = {k: v.detach().to("cpu", getattr(torch, dtype)).contiguous() for k, v in dictionary.sae.state_dict().items()}
+    state = {
+        k: v.detach().to("cpu", getattr(torch, dtype)).contiguous() for k, v in dictionary.sae.state_dict().items()
+    }
     for key, value in state.items():
         if not torch.isfinite(value).all():
             raise ValueError(f"weight {key} does not fit in {dtype}")

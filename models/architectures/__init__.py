@@ -1,0 +1,28 @@
+"""SAE architectures that sae_lens lacks, registered in its registries so that its trainer and loader know them.
+
+To add one, write a file here with
+
+1. a training class and its config (subclass `TrainingSAE` and `TrainingSAEConfig`, or the nearest of sae_lens's own),
+   with the loss equation, its source, and every difference from the released code in the module's docstring;
+2. an inference class and config, unless an inference class of sae_lens computes the same function, in which case the
+   config's `get_inference_config_class` names it;
+3. a function `register()` that calls sae_lens's `register_sae_class` and `register_sae_training_class`;
+
+then list the module in `_MODULES` and its recipe in `training.ARCHITECTURES`. Nothing is imported before it is asked
+for, because sae_lens takes seconds to import.
+
+Wanted: p_anneal, gated_anneal, standard with a unit-norm decoder, switch. None is needed yet.
+"""
+
+from importlib import import_module
+
+_MODULES: tuple[str, ...] = ()
+_registered: set[str] = set()
+
+
+def register() -> None:
+    """Make the architectures of this folder known to sae_lens; does nothing the second time."""
+    for module in _MODULES:
+        if module not in _registered:
+            import_module(f".{module}", __name__).register()
+            _registered.add(module)
