@@ -25,11 +25,11 @@ MODEL_RECIPES: dict[str, ModelRecipe] = {
     "othello-small": ModelRecipe(
         board=8,
         config=TransformerConfig(n_layers=4, d_model=128, n_heads=4, d_mlp=512, n_ctx=59, d_vocab=61),
-        recipe=Recipe(games=360_000),
+        recipe=Recipe(games=230_400),
     ),
     "othello-6x6": ModelRecipe(
         board=6,
         config=TransformerConfig(n_layers=4, d_model=128, n_heads=4, d_mlp=512, n_ctx=31, d_vocab=33),
-        recipe=Recipe(games=640_000),
+        recipe=Recipe(games=400_000),
     ),
 }
