@@ -16,7 +16,7 @@ Replace = Callable[[torch.Tensor], torch.Tensor]
 
 @dataclass(frozen=True)
 class Behaviour:
-    """The model's predictions at every scored position of the reporting games, under the reference conditions.
+    """The model's predictions at the reporting games' scored positions that have a legal move, in four conditions.
 
     Attributes:
         clean: float32 [n, d_vocab], log-probabilities of the untouched model.
@@ -24,6 +24,7 @@ class Behaviour:
         mean: the same with the activations replaced by their mean over the choosing games.
         allowed: bool [n, d_vocab], tokens that are legal next.
         game_id: int [n].
+        kept: bool [scored positions of the reporting games], which of them have a legal move.
     """
 
     clean: NDArray[np.float32]
@@ -31,6 +32,7 @@ class Behaviour:
     mean: NDArray[np.float32]
     allowed: NDArray[np.bool_]
     game_id: NDArray[np.int32]
+    kept: NDArray[np.bool_]
 
 
 def reference_behaviour(bed: Testbed) -> Behaviour:
@@ -38,12 +40,15 @@ def reference_behaviour(bed: Testbed) -> Behaviour:
     if "behaviour" not in bed.cache:
         mean = bed.x[torch.from_numpy(bed.train)].mean(0).to(bed.device)
         games, scored = _reporting(bed)
+        allowed = bed.game.allowed(bed.transcripts.tokens[games])[scored]
+        kept = allowed.any(1)  # nothing can be said of the next move where the game is over
         bed.cache["behaviour"] = Behaviour(
-            clean=log_probs(bed, lambda x: x),
-            zero=log_probs(bed, torch.zeros_like),
-            mean=log_probs(bed, mean.expand_as),
-            allowed=bed.game.allowed(bed.transcripts.tokens[games])[scored],
-            game_id=np.repeat(games, scored.sum(1)).astype(np.int32),
+            clean=log_probs(bed, lambda x: x)[kept],
+            zero=log_probs(bed, torch.zeros_like)[kept],
+            mean=log_probs(bed, mean.expand_as)[kept],
+            allowed=allowed[kept],
+            game_id=np.repeat(games, scored.sum(1)).astype(np.int32)[kept],
+            kept=kept,
         )
     return bed.cache["behaviour"]
 

@@ -147,7 +147,7 @@ def score_arrays(
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder for results.")] = None,
 ) -> None:
     """Score latents against labels that were made elsewhere."""
-    from .evaluate import evaluate_arrays
+    from .arrays import evaluate_arrays
 
     report = evaluate_arrays(file, seed=seed)
     _print(report.table())

@@ -99,7 +99,14 @@ CLASSES = {
 def write_dictionary_learning(folder, dict_class, state, trainer):
     folder.mkdir(parents=True, exist_ok=True)
     torch.save(state, folder / "ae.pt")
-    config = {"dict_class": dict_class, "activation_dim": D, "dict_size": L, "layer": 5, "lm_name": "a model", **trainer}
+    config = {
+        "dict_class": dict_class,
+        "activation_dim": D,
+        "dict_size": L,
+        "layer": 5,
+        "lm_name": "a model",
+        **trainer,
+    }
     (folder / "config.json").write_text(json.dumps({"trainer": config, "buffer": {"ctx_len": 59}}))
     return folder
 
@@ -152,7 +159,9 @@ def test_openai_relu_and_topk(tmp_path):
     torch.testing.assert_close(relu.encode(X), latents)
     torch.testing.assert_close(relu.decode(latents), latents @ dec.T + b)
 
-    torch.save(state | {"activation": "TopK", "activation_state_dict": {"k": 2, "postact_fn": "ReLU"}}, tmp_path / "t.pt")
+    torch.save(
+        state | {"activation": "TopK", "activation_state_dict": {"k": 2, "postact_fn": "ReLU"}}, tmp_path / "t.pt"
+    )
     dictionary = load_dictionary(tmp_path / "t.pt")
     mean, std = X.mean(1, keepdim=True), X.std(1, keepdim=True)  # these files normalise every row, and undo it
     pre = ((X - mean) / (std + 1e-5) - b) @ enc.T + e
@@ -252,7 +261,9 @@ def test_half_size_folders_compute_in_float32(tmp_path, dtype):
 
 
 def test_hook_z_saes_take_flat_activations():
-    dictionary = SAEDictionary(sae_lens_sae(reshape_activations="hook_z", metadata={"hook_name": "blocks.0.attn.hook_z"}))
+    dictionary = SAEDictionary(
+        sae_lens_sae(reshape_activations="hook_z", metadata={"hook_name": "blocks.0.attn.hook_z"})
+    )
     assert dictionary.decode(dictionary.encode(X)).shape == (N, D)
 
 
@@ -289,7 +300,11 @@ def test_what_is_not_a_dictionary_is_refused():
     with pytest.raises(TypeError, match="must be a sae_lens SAE, got Linear"):
         SAEDictionary(torch.nn.Linear(2, 2))
     with pytest.raises(ValueError, match="does not rebuild the activation it reads"):
-        SAEDictionary(SAE.from_dict({"architecture": "transcoder", "d_in": D, "d_sae": L, "d_out": D, "apply_b_dec_to_input": False}))
+        SAEDictionary(
+            SAE.from_dict(
+                {"architecture": "transcoder", "d_in": D, "d_sae": L, "d_out": D, "apply_b_dec_to_input": False}
+            )
+        )
     broken = sae_lens_sae()
     broken.W_enc.data[0, 0] = float("nan")
     with pytest.raises(ValueError, match="weight W_enc of this standard SAE holds NaN"):
@@ -362,7 +377,11 @@ def damage(folder, how):
         ("key missing", ValueError, "b_enc"),
         ("key too many", ValueError, "extra"),
         ("nan", ValueError, "weight b_enc of this standard SAE holds NaN"),
-        ("no weights", FileNotFoundError, r"looks like a sae_lens folder \(cfg.json\), but sae_weights.safetensors is mis"),
+        (
+            "no weights",
+            FileNotFoundError,
+            r"looks like a sae_lens folder \(cfg.json\), but sae_weights.safetensors is mis",
+        ),
         ("no config", FileNotFoundError, "but cfg.json is missing"),
         ('{"architecture": "sparkle"}', ValueError, "unknown architecture 'sparkle'"),
         ('{"architecture": "transcoder", "d_out": 6}', ValueError, "not a whole sae_lens dictionary"),
@@ -408,7 +427,9 @@ def test_dictionary_learning_folders_that_contradict_themselves(tmp_path):
     with pytest.raises(ValueError, match="must hold a state dict, got list"):
         load_dictionary(folder)
     (folder / "ae.pt").unlink()
-    with pytest.raises(FileNotFoundError, match=r"looks like a dictionary_learning folder \(config.json\), but ae.pt is"):
+    with pytest.raises(
+        FileNotFoundError, match=r"looks like a dictionary_learning folder \(config.json\), but ae.pt is"
+    ):
         load_dictionary(folder)
 
 
@@ -432,7 +453,9 @@ def test_a_malicious_pickle_is_refused_and_runs_nothing(tmp_path, writer):
     with pytest.raises(ValueError, match="was not loaded: loading it could run code"):
         load_dictionary(folder)
     assert not (tmp_path / "exploded").exists()
-    torch.load(folder / "ae.pt", weights_only=False) if writer == "torch" else pickle.loads((folder / "ae.pt").read_bytes())
+    torch.load(folder / "ae.pt", weights_only=False) if writer == "torch" else pickle.loads(
+        (folder / "ae.pt").read_bytes()
+    )
     assert (tmp_path / "exploded").exists()  # the bomb was real
 
 
