@@ -44,13 +44,13 @@ class FeatureSet(Sequence[Feature]):
     """An ordered, immutable set of features with unique names.
 
     Labels over the set are booleans [..., F], or packed uint8 [..., ceil(F / 8)] with feature f in bit f % 8 (from the
-    lowest) of byte f // 8; unused bits of the last byte are 0.
+    lowest) of byte f // 8; unused bits of the last byte are 0. A part of a set may leave parents behind.
 
     Args:
         features: in order.
 
     Raises:
-        ValueError: a name twice, an unknown rung, an empty set, or a parent that is not in the set.
+        ValueError: a name twice, an unknown rung, or an empty set.
     """
 
     def __init__(self, features: Iterable[Feature]) -> None:
@@ -202,4 +202,7 @@ class FeatureSet(Sequence[Feature]):
     @classmethod
     def from_json(cls, text: str) -> "FeatureSet":
         """Inverse of `to_json`."""
-        return cls(Feature(**{**row, "parents": tuple(row["parents"])}) for row in json.loads(text))
+        rows: list[dict[str, Any]] = json.loads(text)
+        for row in rows:
+            row["parents"] = tuple(row["parents"])
+        return cls(Feature(**row) for row in rows)

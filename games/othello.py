@@ -71,9 +71,13 @@ class Othello:
         """Features by how they are computed."""
         return (*planes(self.geometry, self.vocabulary), *scalars(self.geometry))
 
-    @cached_property
+    @property
     def features(self) -> FeatureSet:
         """Everything that is known about a position."""
+        return self._features
+
+    @cached_property
+    def _features(self) -> FeatureSet:
         return feature_set(self.blocks)
 
     @cached_property
@@ -91,9 +95,13 @@ class Othello:
         """Row-major square of a feature, None if it belongs to no single square."""
         return self.squares.get(feature if isinstance(feature, str) else feature.name)
 
-    @cached_property
+    @property
     def tokenizer(self) -> OthelloTokens:
         """Moves to tokens."""
+        return self._tokenizer
+
+    @cached_property
+    def _tokenizer(self) -> OthelloTokens:
         return OthelloTokens(self.size, self.transpose)
 
     @property

@@ -254,7 +254,19 @@ class _Table:
             self.boards[key][ply] = value
 
     def record(self) -> Record:
-        return Record(self.geometry, **self.boards, **self.colours, **self.flags)
+        boards, colours, flags = self.boards, self.colours, self.flags
+        return Record(
+            self.geometry,
+            move=boards["move"],
+            turned=boards["turned"],
+            own=boards["own"],
+            opp=boards["opp"],
+            legal=boards["legal"],
+            to_move=colours["to_move"],
+            mover=colours["mover"],
+            passed=flags["passed"],
+            played=flags["played"],
+        )
 
 
 def play_random(geometry: Geometry, n: int, generator: np.random.Generator) -> Record:
@@ -315,7 +327,7 @@ def _illegal(table: _Table, game: int, ply: int, square: int) -> str:
     legal = [names[s] for s in np.flatnonzero(table.geometry.unpack(table.legal[game : game + 1])[0])]
     if not legal:
         return f"game {game}, ply {ply}: {names[square]} is played after the end of the game"
-    colour = ("Black", "White")[table.to_move[game]]
+    colour = ("Black", "White")[int(table.to_move[game])]
     return f"game {game}, ply {ply}: {names[square]} is illegal for {colour}, who may play {', '.join(legal)}"
 
 

@@ -82,11 +82,18 @@ def label_record(record: Record, layout: Layout, n_positions: int) -> NDArray[np
             part = (plies, games)
             shape = record.move[part].shape
             ply = np.broadcast_to(np.arange(plies.start + 1, plies.stop + 1, dtype=np.uint8)[:, None], shape)
-            fields = (
-                record.own, record.opp, record.legal, record.move, record.turned,
-                record.to_move, record.mover, record.passed, ever_passed,
-            )  # fmt: skip
-            positions = Positions(*(field[part].ravel() for field in fields), ply.ravel())
+            positions = Positions(
+                own=record.own[part].ravel(),
+                opp=record.opp[part].ravel(),
+                legal=record.legal[part].ravel(),
+                move=record.move[part].ravel(),
+                turned=record.turned[part].ravel(),
+                to_move=record.to_move[part].ravel(),
+                mover=record.mover[part].ravel(),
+                passed=record.passed[part].ravel(),
+                ever_passed=ever_passed[part].ravel(),
+                ply=ply.ravel(),
+            )
             _write_labels(positions, layout, out[games, plies].swapaxes(0, 1))
     out[~record.played[:n_positions].T] = 0
     return out

@@ -152,7 +152,8 @@ def stable(own: U64, opp: U64, geometry: Geometry) -> tuple[U64, U64]:
     filled, or a neighbour on the line is off the board or a disc of the same player in the set.
     """
     n = own.size
-    safe = [f | b for f, b in zip(filled_lines(own | opp, geometry), _borders(geometry), strict=True)]
+    borders = _borders(geometry)
+    safe: list[U64] = [line | border for line, border in zip(filled_lines(own | opp, geometry), borders, strict=True)]
     everywhere = safe[0] & safe[1] & safe[2] & safe[3]
     result = np.concatenate([own & everywhere, opp & everywhere])
     # Only boards with such a disc can have more, and only while the last rounds have found something new.

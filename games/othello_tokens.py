@@ -67,7 +67,8 @@ class OthelloTokens:
     @cached_property
     def vocabulary(self) -> tuple[str, ...]:
         """Text of every id, in order; "<pad>" first."""
-        return ("<pad>", *(self.geometry.names[s] for s in self.square_of_id[1:]))
+        squares: list[int] = self.square_of_id[1:].tolist()
+        return ("<pad>", *(self.geometry.names[s] for s in squares))
 
     @cached_property
     def _ids(self) -> dict[str, int]:

@@ -100,6 +100,11 @@ def regions(geometry: Geometry) -> Regions:
     return Regions(geometry)
 
 
+def _count(boards: U64) -> Count:
+    counts: Count = np.bitwise_count(boards)
+    return counts
+
+
 def _any(boards: U64) -> Bools:
     return boards != _ZERO
 
@@ -129,6 +134,7 @@ def whole_board(
     # In a direction with an east-west part no disc of an edge file is turned, which also rules out wrapping around.
     inner = p.turned & INNER_FILES
     turned_to = [_any(shifted(p.move, d) & (p.turned if d in ("north", "south") else inner)) for d in DIRECTIONS]
+    directions: Count = np.stack(turned_to).sum(axis=0, dtype=np.uint8)
     edges = {"own": _edges(own, geometry), "opp": _edges(opp, geometry)}
     full = (1 << geometry.size) - 1  # a filled edge
     inside = full >> 2 << 1  # the same without its corners
@@ -142,29 +148,31 @@ def whole_board(
             _any(p.move & region)
             for region in (places.corners, places.ring, places.beside("C-square"), places.beside("X-square"), danger)
         ],
-        "flips": np.bitwise_count(p.turned),
-        "flip directions": np.sum(turned_to, axis=0, dtype=np.uint8),
+        "flips": _count(p.turned),
+        "flip directions": directions,
         "flip direction": turned_to,
         "corner moves": (_any(legal & places.corners), _any(opp_legal & places.corners)),
         "all corners": (~_any(empty & places.corners),),
         "edge full": [own_edge | opp_edge == full for own_edge, opp_edge in zip(*edges.values(), strict=True)],
         "parity": [
             (geometry.max_plies - p.ply) & 1 == 1,
-            *(np.bitwise_count(empty & region) & 1 == 1 for region in places.quadrants),
+            *(_count(empty & region) & 1 == 1 for region in places.quadrants),
         ],
     }
-    mobility = {"own": np.bitwise_count(legal), "opp": np.bitwise_count(opp_legal)}
-    discs = {"own": np.bitwise_count(own), "opp": np.bitwise_count(opp)}
+    mobility = {"own": _count(legal), "opp": _count(opp_legal)}
+    discs = {"own": _count(own), "opp": _count(opp)}
+    most: Count = np.maximum(discs["own"], discs["opp"])
+    lead: dict[str, Count] = {"own": most - discs["opp"], "opp": most - discs["own"]}
     for side, other, mine, theirs in (("own", "opp", own, opp), ("opp", "own", opp, own)):
         out |= {
             f"discs {side}": discs[side],
             f"mobility {side}": mobility[side],
-            f"potential {side}": np.bitwise_count(around(theirs) & empty),
-            f"frontier {side}": np.bitwise_count(board[f"frontier {side}"]),
-            f"stable {side}": np.bitwise_count(board[f"stable {side}"]),
-            f"corners {side}": np.bitwise_count(mine & places.corners),
-            f"centre {side}": np.bitwise_count(mine & places.centre),
-            f"lead {side}": np.maximum(discs[side], discs[other]) - discs[other],
+            f"potential {side}": _count(around(theirs) & empty),
+            f"frontier {side}": _count(board[f"frontier {side}"]),
+            f"stable {side}": _count(board[f"stable {side}"]),
+            f"corners {side}": _count(mine & places.corners),
+            f"centre {side}": _count(mine & places.centre),
+            f"lead {side}": lead[side],
             f"beside {side}": _bits(mine & danger, geometry, [s for _, s, _ in near_corners(geometry)]),
             f"edge {side}": [edge == full for edge in edges[side]],
             f"balanced {side}": [

@@ -89,7 +89,10 @@ class Counterfactuals:
 class Tokenizer(Protocol):
     """Moves as written by people to token ids and back."""
 
-    pad_id: int
+    @property
+    def pad_id(self) -> int:
+        """Id after the end of a game."""
+        ...
 
     @property
     def vocabulary(self) -> tuple[str, ...]:
