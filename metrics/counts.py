@@ -12,13 +12,15 @@ Source        The threshold sweep over sorted scores is the textbook one (as in 
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..models.dictionary import Codes
-from .inputs import LabelBits, Labels, Latents, as_codes, as_label_bits
+from .inputs import Labels, Latents, as_codes, as_label_bits
+
+if TYPE_CHECKING:
+    from ..models.dictionary import Codes
 
 Implementation = Literal["auto", "numba", "torch", "plain"]
 
@@ -118,7 +120,8 @@ class PairCounts:
     @property
     def threshold(self) -> NDArray[np.float32]:
         """Smallest value that predicts, float32 [L, F]; infinity where nothing is predicted."""
-        return self.threshold_at(np.arange(self.tp.shape[0])[:, None], np.arange(self.tp.shape[1])[None])
+        n_latents, n_features = self.ordered.n_latents, len(self.positives)
+        return self.threshold_at(np.arange(n_latents)[:, None], np.arange(n_features)[None])
 
     def threshold_at(self, latents: NDArray[np.integer], features: NDArray[np.integer]) -> NDArray[np.float32]:
         """The thresholds of some pairs only; index arrays broadcast."""
@@ -143,7 +146,7 @@ def f1_score(
     return 2.0 * tp / np.where(total > 0, total, 1.0)
 
 
-def sort_codes(codes: Codes) -> SortedCodes:
+def sort_codes(codes: "Codes") -> SortedCodes:
     """Entries of every latent from the largest value down."""
     from .counts_numba import keys_by_latent, read_keys
 
@@ -155,8 +158,8 @@ def sort_codes(codes: Codes) -> SortedCodes:
 
 
 def best_thresholds(
-    latents: Latents | SortedCodes,
-    labels: Labels | LabelBits,
+    latents: "Latents | SortedCodes",
+    labels: Labels,
     *,
     n_features: int | None = None,
     implementation: Implementation = "auto",
@@ -207,8 +210,8 @@ def best_thresholds(
 
 
 def counts_at(
-    latents: Latents | SortedCodes,
-    labels: Labels | LabelBits,
+    latents: "Latents | SortedCodes",
+    labels: Labels,
     thresholds: NDArray[np.floating],
     *,
     strict: bool,
@@ -241,8 +244,8 @@ def counts_at(
 
 
 def counts_by_game(
-    latents: Latents | SortedCodes,
-    labels: Labels | LabelBits,
+    latents: "Latents | SortedCodes",
+    labels: Labels,
     games: NDArray[np.int64],
     chosen: NDArray[np.int64],
     thresholds: NDArray[np.floating],

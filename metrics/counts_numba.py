@@ -1,4 +1,4 @@
-# pyright: basic, reportUntypedFunctionDecorator=false, reportMissingTypeStubs=false
+# pyright: basic, reportUntypedFunctionDecorator=false, reportCallIssue=false, reportMissingTypeStubs=false
 """The scoring core on a CPU: label bits of 64 sorted positions at a time, so that counting is popcounting.
 
 The entries of a latent, sorted from the largest value down, are cut into blocks of at most 64 that never part equal
@@ -43,13 +43,13 @@ def lowest_bit(typingctx: Any, word: Any) -> Any:
 
 
 @njit(cache=True, nogil=True, inline="always")
-def ones(size):  # noqa: ANN001, ANN201 - types are inferred by numba
+def ones(size: Any) -> Any:
     """A word whose lowest `size` bits are set, 1 <= size <= 64."""
     return ALL >> np.uint64(64 - size)
 
 
 @njit(cache=True, nogil=True)
-def keys_by_latent(indptr, indices, values, n_latents):  # noqa: ANN001, ANN201
+def keys_by_latent(indptr: Any, indices: Any, values: Any, n_latents: Any) -> Any:
     """Sort keys of all entries, grouped by latent: largest value first, equal values by row.
 
     Returns:
@@ -75,7 +75,7 @@ def keys_by_latent(indptr, indices, values, n_latents):  # noqa: ANN001, ANN201
 
 
 @njit(cache=True, nogil=True)
-def read_keys(colptr, keys):  # noqa: ANN001, ANN201
+def read_keys(colptr: Any, keys: Any) -> Any:
     """Rows int32, values float32 of sorted keys, and the index of the first negative entry of each latent."""
     rows = np.empty(len(keys), np.int32)
     bits = np.empty(len(keys), np.uint32)
@@ -98,7 +98,7 @@ def read_keys(colptr, keys):  # noqa: ANN001, ANN201
 
 
 @njit(cache=True, nogil=True)
-def cut_blocks(values, start, stop, block_start, block_ends, n_blocks):  # noqa: ANN001, ANN201
+def cut_blocks(values: Any, start: Any, stop: Any, block_start: Any, block_ends: Any, n_blocks: Any) -> Any:
     """Cut entries start..stop of one latent into blocks of at most 64 entries that hold whole groups of equal values.
 
     A group above 64 entries gets blocks of its own. Bit k of `block_ends` says that entry k is the last of its group.
@@ -133,7 +133,7 @@ def cut_blocks(values, start, stop, block_start, block_ends, n_blocks):  # noqa:
 
 
 @njit(cache=True, nogil=True)
-def plan_blocks(colptr, negative, values):  # noqa: ANN001, ANN201
+def plan_blocks(colptr: Any, negative: Any, values: Any) -> Any:
     """Blocks of all latents: pointers [L + 1], first negative block [L], entry offsets [B + 1], group ends [B]."""
     n_latents = len(colptr) - 1
     capacity = 4 * (len(values) // 64) + 8 * n_latents + 8
@@ -152,7 +152,7 @@ def plan_blocks(colptr, negative, values):  # noqa: ANN001, ANN201
 
 
 @njit(cache=True, nogil=True)
-def transpose(square):  # noqa: ANN001, ANN201
+def transpose(square: Any) -> Any:
     """Transpose a 64 x 64 bit matrix in place: bit b of word k becomes bit k of word b."""
     width = 32
     for level in range(6):
@@ -167,7 +167,7 @@ def transpose(square):  # noqa: ANN001, ANN201
 
 
 @njit(cache=True, nogil=True)
-def gather_blocks(label_word, rows, block_start, first, last, columns):  # noqa: ANN001, ANN201
+def gather_blocks(label_word: Any, rows: Any, block_start: Any, first: Any, last: Any, columns: Any) -> Any:
     """Label words of blocks first..last, transposed: columns[b, k] holds feature b of block first + k."""
     square = np.empty(64, np.uint64)
     for block in range(first, last):
@@ -182,7 +182,7 @@ def gather_blocks(label_word, rows, block_start, first, last, columns):  # noqa:
 
 
 @njit(cache=True, nogil=True, inline="always")
-def position_sum(word):  # noqa: ANN001, ANN201
+def position_sum(word: Any) -> Any:
     """Sum of the positions of the set bits."""
     return (
         popcount(word & POSITION_BITS[0])
@@ -195,7 +195,7 @@ def position_sum(word):  # noqa: ANN001, ANN201
 
 
 @njit(cache=True, nogil=True)
-def tie_correction(word, ends, full):  # noqa: ANN001, ANN201
+def tie_correction(word: Any, ends: Any, full: Any) -> Any:
     """What ties inside a block change in twice the number of negatives above positives."""
     change = 0
     tied = full & ~ends
@@ -211,7 +211,9 @@ def tie_correction(word, ends, full):  # noqa: ANN001, ANN201
 
 
 @njit(cache=True, nogil=True)
-def scan(column, block_start, block_ends, first, last, positives, tp, n_before):  # noqa: ANN001, ANN201
+def scan(
+    column: Any, block_start: Any, block_ends: Any, first: Any, last: Any, positives: Any, tp: Any, n_before: Any
+) -> Any:
     """Run down the blocks of one latent for one feature, after `n_before` entries with `tp` positives among them.
 
     Returns:
@@ -253,7 +255,9 @@ def scan(column, block_start, block_ends, first, last, positives, tp, n_before):
 
 
 @njit(cache=True, nogil=True)
-def refine(column, block_start, block_ends, first, last, positives, best_tp, best_on):  # noqa: ANN001, ANN201
+def refine(
+    column: Any, block_start: Any, block_ends: Any, first: Any, last: Any, positives: Any, best_tp: Any, best_on: Any
+) -> Any:
     """Look inside the blocks whose bound allows a better F1 (or the same F1 with fewer `on`) than the best so far."""
     tp = 0
     n_before = 0
@@ -285,7 +289,16 @@ def refine(column, block_start, block_ends, first, last, positives, best_tp, bes
 
 
 @njit(cache=True, nogil=True)
-def best_pairs(words, n_features, positives, rows, pointers, first_negative, block_start, block_ends):  # noqa: ANN001, ANN201
+def best_pairs(
+    words: Any,
+    n_features: Any,
+    positives: Any,
+    rows: Any,
+    pointers: Any,
+    first_negative: Any,
+    block_start: Any,
+    block_ends: Any,
+) -> Any:
     """Best (tp, on) by F1 and AUROC of every (latent, feature) pair: int32, int32, float64 [L, F]."""
     n_latents = len(pointers) - 1
     n_rows = words.shape[1]
@@ -331,7 +344,7 @@ def best_pairs(words, n_features, positives, rows, pointers, first_negative, blo
 
 
 @njit(cache=True, nogil=True)
-def counts_at_cuts(words, n_features, rows, colptr, cuts):  # noqa: ANN001, ANN201
+def counts_at_cuts(words: Any, n_features: Any, rows: Any, colptr: Any, cuts: Any) -> Any:
     """True positives among the first cuts[l, t] entries of each latent, int32 [L, T, F]; cuts fall with t."""
     n_latents, n_cuts = cuts.shape
     out = np.zeros((n_latents, n_cuts, n_features), np.int32)
@@ -358,7 +371,7 @@ def counts_at_cuts(words, n_features, rows, colptr, cuts):  # noqa: ANN001, ANN2
 
 
 @njit(cache=True, nogil=True)
-def pair_counts_by_game(words, rows, colptr, latents, on, games, n_games):  # noqa: ANN001, ANN201
+def pair_counts_by_game(words: Any, rows: Any, colptr: Any, latents: Any, on: Any, games: Any, n_games: Any) -> Any:
     """Counts per game of the pairs (latents[f], its first on[f] entries) against feature f: on, tp int64 [G, F]."""
     n_features = len(latents)
     out_on = np.zeros((n_games, n_features), np.int64)
@@ -375,7 +388,7 @@ def pair_counts_by_game(words, rows, colptr, latents, on, games, n_games):  # no
 
 
 @njit(cache=True, nogil=True)
-def bits_by_game(words, n_features, games, n_games):  # noqa: ANN001, ANN201
+def bits_by_game(words: Any, n_features: Any, games: Any, n_games: Any) -> Any:
     """Set bits of every feature in every game, int64 [G, F]."""
     out = np.zeros((n_games, n_features), np.int64)
     for j in range(words.shape[0]):

@@ -54,7 +54,8 @@ def counts_at(
     latents: NDArray[np.floating], labels: NDArray[np.bool_], thresholds: NDArray[np.floating], strict: bool
 ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """Counts at thresholds [L, T]: on [L, T] and tp [L, T, F], by one dense matmul a threshold."""
-    on, tp = [], []
+    on: list[NDArray[np.int64]] = []
+    tp: list[NDArray[np.int64]] = []
     for column in thresholds.T:
         fires = (latents > 0) & ((latents > column) if strict else (latents >= column))
         on.append(fires.sum(0))

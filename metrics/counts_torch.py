@@ -1,3 +1,4 @@
+# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false, reportUnknownVariableType=false
 """The scoring core on torch, for CUDA devices: the same integers as the other paths, by sorted cumulative counts."""
 
 from typing import TYPE_CHECKING

@@ -17,23 +17,25 @@ Differences from published code
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..models.dictionary import Codes
 from .counts import SortedCodes, counts_at, counts_by_game, f1_score, sort_codes
 from .grouping import Averages, Vocabulary, resampled, resampled_sums
 from .inputs import LabelBits
 from .score import Score
+
+if TYPE_CHECKING:
+    from ..models.dictionary import Codes
 
 PAPER_GRID = (np.arange(10) / 10).astype(np.float32)
 CODE_GRID = (np.arange(11) / 10).astype(np.float32)
 F1Function = Callable[[NDArray[np.integer], NDArray[np.integer], NDArray[np.integer]], NDArray[np.floating]]
 
 
-def largest_absolute(codes: Codes) -> NDArray[np.float32]:
+def largest_absolute(codes: "Codes") -> NDArray[np.float32]:
     """Largest absolute activation of each latent, float32 [L]; 0 for one that is never active."""
     found = np.zeros(codes.n_latents, np.float32)
     np.maximum.at(found, codes.indices, np.abs(codes.values))
@@ -47,7 +49,7 @@ def released_f1(
     tp32, eps = tp.astype(np.float32), np.float32(1e-8)
     precision = tp32 / (tp32 + (on - tp).astype(np.float32) + eps)
     recall = tp32 / (tp32 + (positives - tp).astype(np.float32) + eps)
-    return 2 * precision * recall / (precision + recall + eps)
+    return (2 * precision * recall / (precision + recall + eps)).astype(np.float32)
 
 
 def best_by_threshold(
@@ -75,7 +77,7 @@ def best_by_threshold(
 
 
 def published_coverage(
-    codes: Codes,
+    codes: "Codes",
     bits: LabelBits,
     games: NDArray[np.int64],
     words: Vocabulary,

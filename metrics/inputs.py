@@ -3,15 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..models.dictionary import Codes
+if TYPE_CHECKING:
+    from ..models.dictionary import Codes
 
-Latents = Codes | NDArray[np.floating]
-Labels = NDArray[np.bool_] | NDArray[np.uint8]
+Latents: TypeAlias = "Codes | NDArray[np.floating[Any]]"
+Labels: TypeAlias = "NDArray[np.bool_] | NDArray[np.uint8] | LabelBits"
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class LabelBits:
         return np.unpackbits(block.view(np.uint8), axis=-1, count=self.n_features, bitorder="little").view(np.bool_)
 
 
-def as_codes(latents: Latents) -> Codes:
+def as_codes(latents: Latents) -> "Codes":
     """Latents as codes, refused if they hold anything but finite numbers.
 
     Args:
@@ -69,8 +70,10 @@ def as_codes(latents: Latents) -> Codes:
         TypeError: neither Codes nor an array.
         ValueError: wrong shape or dtype, no rows, no latents, NaN, infinity, or codes that contradict themselves.
     """
+    from ..models.dictionary import Codes  # brings torch, which listing the metrics should not wait for
+
     if not isinstance(latents, Codes):
-        latents = Codes.from_dense(_as_array(latents, "latents", "Codes or floating [N, n_latents]"))
+        latents = Codes.from_dense(as_array(latents, "latents", "Codes or floating [N, n_latents]"))
     n, nnz = latents.n_rows, len(latents.values)
     if n < 1 or latents.n_latents < 1:
         raise ValueError(f"latents must have at least one row and one latent, got [{n}, {latents.n_latents}]")
@@ -91,7 +94,7 @@ def as_codes(latents: Latents) -> Codes:
     return latents
 
 
-def as_label_bits(labels: Labels | LabelBits, n_rows: int, n_features: int | None = None) -> LabelBits:
+def as_label_bits(labels: Labels, n_rows: int, n_features: int | None = None) -> LabelBits:
     """Labels as bits.
 
     Args:
@@ -106,22 +109,20 @@ def as_label_bits(labels: Labels | LabelBits, n_rows: int, n_features: int | Non
     if isinstance(labels, LabelBits):
         bits = labels
     else:
-        array = _as_array(labels, "labels", "bool [N, F] or packed uint8 [N, ceil(F / 8)]")
-        if array.ndim != 2 or array.dtype not in (np.bool_, np.uint8) or array.shape[1] == 0:
+        array = as_array(labels, "labels", "bool [N, F] or packed uint8 [N, ceil(F / 8)]")
+        is_packed = array.dtype == np.uint8
+        if array.ndim != 2 or not (is_packed or array.dtype == np.bool_) or array.shape[1] == 0:
             raise ValueError(
                 "labels must be bool [N, F] or packed uint8 [N, ceil(F / 8)], "
                 f"got {array.dtype} {list(array.shape)}; for 0/1 numbers use labels.astype(bool)"
             )
-        is_packed = array.dtype == np.uint8
-        width = array.shape[1] * (8 if is_packed else 1)
-        n_features = width if n_features is None else n_features
-        expected = (n_features + 7) // 8 if is_packed else n_features
+        width = array.shape[1] * (8 if is_packed else 1) if n_features is None else n_features
+        expected = (width + 7) // 8 if is_packed else width
         if array.shape[1] != expected:
             raise ValueError(
-                f"labels of {n_features} features must have {expected} columns as {array.dtype}, got {array.shape[1]}"
+                f"labels of {width} features must have {expected} columns as {array.dtype}, got {array.shape[1]}"
             )
-        packed = array if is_packed else np.packbits(array, axis=-1, bitorder="little")
-        bits = LabelBits(_words(packed, n_features), n_features)
+        bits = LabelBits(_words(array if is_packed else np.packbits(array, axis=-1, bitorder="little"), width), width)
     if n_features is not None and bits.n_features != n_features:
         raise ValueError(f"labels hold {bits.n_features} features, expected {n_features}")
     if bits.n_rows != n_rows:
@@ -161,13 +162,16 @@ def as_split(train: NDArray[np.bool_], games: NDArray[np.int64]) -> NDArray[np.b
     return train
 
 
-def _as_array(value: Any, name: str, expected: str) -> NDArray[Any]:
-    """The argument itself if it is a numpy array or a torch tensor."""
-    if hasattr(value, "detach"):
-        value = value.detach().cpu().numpy()
-    if not isinstance(value, np.ndarray):
+def as_array(value: Any, name: str, expected: str) -> NDArray[Any]:
+    """The argument itself if it is a numpy array or a torch tensor.
+
+    Raises:
+        TypeError: anything else.
+    """
+    array: NDArray[Any] = value.detach().cpu().numpy() if hasattr(value, "detach") else value
+    if not isinstance(array, np.ndarray):  # type: ignore[unnecessary] - callers may pass anything
         raise TypeError(f"{name} must be {expected}, got {type(value).__name__}")
-    return value
+    return array
 
 
 def _words(packed: NDArray[np.uint8], n_features: int) -> NDArray[np.uint64]:

@@ -5,13 +5,16 @@ the time. A feature is predicted at t if any latent that is on at t is labelled 
 """
 
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..models.dictionary import Codes
 from .counts import SortedCodes, counts_at
 from .inputs import LabelBits
+
+if TYPE_CHECKING:
+    from ..models.dictionary import Codes
 
 PrecisionRule = Callable[[NDArray[np.int64], NDArray[np.int64]], NDArray[np.bool_]]
 
@@ -63,7 +66,7 @@ def label_latents(
 
 
 def predictions(
-    codes: Codes, limits: NDArray[np.float32], masks: NDArray[np.uint64], chunk: int = 8192
+    codes: "Codes", limits: NDArray[np.float32], masks: NDArray[np.uint64], chunk: int = 8192
 ) -> Iterator[tuple[slice, NDArray[np.uint64]]]:
     """Predicted features of every position at every limit: slices of rows with words uint64 [rows, T, W]."""
     from .predictions_numba import predicted_words
@@ -75,7 +78,7 @@ def predictions(
 
 
 def votes(
-    codes: Codes, limits: NDArray[np.float32], masks: NDArray[np.uint64], n_features: int, chunk: int = 1024
+    codes: "Codes", limits: NDArray[np.float32], masks: NDArray[np.uint64], n_features: int, chunk: int = 1024
 ) -> Iterator[tuple[slice, NDArray[np.int32]]]:
     """How many latents predict each feature: slices of rows with counts int32 [rows, T, F]."""
     from .predictions_numba import vote_counts
@@ -87,7 +90,7 @@ def votes(
 
 
 def mixed_votes(
-    codes: Codes, limits: NDArray[np.float32], masks: NDArray[np.uint64], n_features: int
+    codes: "Codes", limits: NDArray[np.float32], masks: NDArray[np.uint64], n_features: int
 ) -> NDArray[np.int32]:
     """Votes when each latent speaks once, at the highest limit it passes that has a label: int32 [N, F]."""
     from .predictions_numba import mixed_votes as count
@@ -111,7 +114,7 @@ def _slices(n: int, chunk: int) -> Iterator[slice]:
         yield slice(start, min(start + chunk, n))
 
 
-def _entries(codes: Codes, rows: slice) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]:
+def _entries(codes: "Codes", rows: slice) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]:
     """Compressed rows of a slice, without copying the entries."""
     first, last = int(codes.indptr[rows.start]), int(codes.indptr[rows.stop])
     return codes.indptr[rows.start : rows.stop + 1] - first, codes.indices[first:last], codes.values[first:last]

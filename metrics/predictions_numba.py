@@ -1,5 +1,7 @@
-# pyright: basic, reportUntypedFunctionDecorator=false, reportMissingTypeStubs=false
+# pyright: basic, reportUntypedFunctionDecorator=false, reportCallIssue=false, reportMissingTypeStubs=false
 """Reading features off labelled latents, on a CPU: an OR of bit words, or a count of votes."""
+
+from typing import Any
 
 import numpy as np
 from numba import njit
@@ -8,7 +10,7 @@ from .counts_numba import ONE, lowest_bit
 
 
 @njit(cache=True, nogil=True)
-def predicted_words(indptr, indices, values, limits, masks, out):  # noqa: ANN001, ANN201
+def predicted_words(indptr: Any, indices: Any, values: Any, limits: Any, masks: Any, out: Any) -> Any:
     """OR the masks of the latents that are on.
 
     Args:
@@ -32,7 +34,7 @@ def predicted_words(indptr, indices, values, limits, masks, out):  # noqa: ANN00
 
 
 @njit(cache=True, nogil=True)
-def vote_counts(indptr, indices, values, limits, masks, out):  # noqa: ANN001, ANN201
+def vote_counts(indptr: Any, indices: Any, values: Any, limits: Any, masks: Any, out: Any) -> Any:
     """Count, instead of OR, the latents that are on and predict a feature: out int32 [n, T, F], zeros at first."""
     n_limits, n_words = masks.shape[1], masks.shape[2]
     for row in range(len(indptr) - 1):
@@ -50,7 +52,7 @@ def vote_counts(indptr, indices, values, limits, masks, out):  # noqa: ANN001, A
 
 
 @njit(cache=True, nogil=True)
-def mixed_votes(indptr, indices, values, limits, masks, out):  # noqa: ANN001, ANN201
+def mixed_votes(indptr: Any, indices: Any, values: Any, limits: Any, masks: Any, out: Any) -> Any:
     """As `vote_counts`, but each latent votes once, at the highest t it passes that has a label: out int32 [n, F].
 
     All limits of a latent rise with t. `masks` must hold only the features of one function.
@@ -75,7 +77,7 @@ def mixed_votes(indptr, indices, values, limits, masks, out):  # noqa: ANN001, A
 
 
 @njit(cache=True, nogil=True)
-def agreement_by_game(predicted, true, games, n_games, n_features):  # noqa: ANN001, ANN201
+def agreement_by_game(predicted: Any, true: Any, games: Any, n_games: Any, n_features: Any) -> Any:
     """Predictions and true ones among them per game and feature, int64 [G, F] each.
 
     Args:

@@ -21,38 +21,30 @@ Differences from published code (see `reconstruction_karvonen.py`, which reprodu
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..models.dictionary import Codes
 from .counts import f1_score, sort_codes
 from .coverage_karvonen import PAPER_GRID
 from .grouping import Averages, Vocabulary, resampled, resampled_sums, shuffled_games, vocabulary
 from .inputs import LabelBits, Labels, Latents, as_codes, as_games, as_label_bits, as_split
 from .predictions import agreement, high_precision, label_latents, pack_words, predictions, relative_limits
-from .properties import Properties
+from .properties import METRICS
 from .score import Score, interval
 
 if TYPE_CHECKING:
     from ..games.features import FeatureSet
+    from ..models.dictionary import Codes
 
-PROPERTIES = Properties(
-    question="Can the true state be read back from the latents?",
-    direction="up",
-    low=0.0,
-    high=1.0,
-    chance="0 for latents that predict nothing; a constant prediction scores the floor `best constant`",
-    needs=("latents", "labels", "game_id", "train"),
-    symmetries=("latent permutation", "positive rescaling", "duplicated latent", "dead latent", "game order"),
-)
 PROTOCOLS = ("held-out", "karvonen2024", "karvonen2024-code")
 
 
 def reconstruction(
     latents: Latents,
-    labels: Labels | LabelBits,
+    labels: Labels,
     *,
     game_id: NDArray[np.integer],
     train: NDArray[np.bool_],
@@ -71,7 +63,7 @@ def reconstruction(
     """Reconstruction of the true state from high-precision latents.
 
     Args:
-        latents: Codes or floating [N, L]; a latent fires where it is > 0.
+        latents: "Codes" or floating [N, L]; a latent fires where it is > 0.
         labels: bool [N, F], or packed uint8 [N, ceil(F / 8)].
         game_id: integer [N].
         train: bool [N], True where latents are labelled and t is chosen, False where they are scored; no game on both
@@ -195,7 +187,7 @@ def reconstruction(
         features=table,
         floors=floors,
         protocol=protocol,
-        version=PROPERTIES.version,
+        version=METRICS["reconstruction"].version,
         details={
             "above floor": {"value": float(above), "low": above_interval[0], "high": above_interval[1]},
             "macro": averages.of(value),
@@ -229,7 +221,7 @@ def halves(
 
 
 def read_back(
-    parts: Sequence[Codes],
+    parts: "Sequence[Codes]",
     bits: Sequence[LabelBits],
     test_games: NDArray[np.int64],
     limits: NDArray[np.float32],
@@ -250,7 +242,7 @@ def read_back(
         Predictions and true positives int64 [G, F] on the third part, chosen t of each group as an index int64, and how
         many latents are labelled for each feature there, int64 [F].
     """
-    masks = label_latents(sort_codes(parts[0]), bits[0], limits, lambda tp, on: high_precision(tp, on, least=10))
+    masks = label_latents(sort_codes(parts[0]), bits[0], limits, partial(high_precision, least=10))
     n_steps, n_features = limits.shape[1], bits[0].n_features
     on = np.zeros((n_steps, n_features), np.int64)
     tp = np.zeros((n_steps, n_features), np.int64)

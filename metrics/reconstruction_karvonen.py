@@ -24,12 +24,12 @@ Faults of the released code kept in karvonen2024-code, and their switches
               3. A square with one tp and two fp keeps its tp in the per-square F1; only t depends on it.
 """
 
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..models.dictionary import Codes
 from .counts import f1_score, sort_codes
 from .coverage_karvonen import CODE_GRID, PAPER_GRID, largest_absolute, released_f1
 from .grouping import Vocabulary, resampled, resampled_sums
@@ -47,9 +47,12 @@ from .predictions import (
 )
 from .score import Score, game_weights
 
+if TYPE_CHECKING:
+    from ..models.dictionary import Codes
+
 
 def published_reconstruction(
-    codes: Codes,
+    codes: "Codes",
     bits: LabelBits,
     games: NDArray[np.int64],
     train: NDArray[np.bool_],
@@ -79,19 +82,15 @@ def published_reconstruction(
     test = np.flatnonzero(~train)
     test_codes, test_bits = codes.take(test), bits.take(test)
     test_games = np.unique(games[test], return_inverse=True)[1]
-    rule = released_high_precision if is_code and float32_precision else _rule(10 if is_code else 1)
+    rule = released_high_precision if is_code and float32_precision else partial(high_precision, least=9 * is_code + 1)
     masks = label_latents(sort_codes(learning), bits.take(train), limits, rule)
     if is_code:
         return _released(test_codes, test_bits, test_games, limits, masks, words, vote_overflow, n_resamples, seed)
     return _paper(test_codes, test_bits, test_games, limits, masks, words, n_resamples, seed)
 
 
-def _rule(least: int) -> Any:
-    return lambda tp, on: high_precision(tp, on, least)
-
-
 def _paper(
-    codes: Codes,
+    codes: "Codes",
     bits: LabelBits,
     games: NDArray[np.int64],
     limits: NDArray[np.float32],
@@ -143,7 +142,7 @@ def _paper(
 
 
 def _released(
-    codes: Codes,
+    codes: "Codes",
     bits: LabelBits,
     games: NDArray[np.int64],
     limits: NDArray[np.float32],
@@ -242,7 +241,7 @@ def _square_f1(
 
 
 def _mixed_mode(
-    codes: Codes,
+    codes: "Codes",
     bits: LabelBits,
     limits: NDArray[np.float32],
     masks: NDArray[np.uint64],
