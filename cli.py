@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -68,11 +68,14 @@ def demo(
     """The main job on what ships: score the shipped SAEs on the shipped testbeds; table and report.html."""
     _hush(quiet)
     from .evaluate import score_shipped
-    from .report import write_html
-    from .testbeds import DEFAULT_TESTBED
+    from .testbeds import testbeds as names
 
-    reports = score_shipped(testbed or DEFAULT_TESTBED, n_games=games, seed=seed)
-    _finish(reports, out, write_html)
+    reports = [
+        report
+        for name in ([testbed] if testbed else names())
+        for report in score_shipped(name, n_games=games, seed=seed)
+    ]
+    _finish(reports, out)
 
 
 @app.command()
@@ -130,14 +133,13 @@ def score(
     _hush(quiet)
     from .evaluate import check_metrics, evaluate
     from .models.loading import load_dictionary
-    from .report import write_html
     from .testbeds import DEFAULT_TESTBED
     from .testbeds import testbed as make
 
     wanted = check_metrics(_split(metrics))
     bed = make(testbed or DEFAULT_TESTBED, n_games=games, seed=seed)
     dictionaries = [load_dictionary(sae, kind) for sae in saes]  # all are read before the first is scored
-    _finish([evaluate(dictionary, bed, wanted, seed=seed) for dictionary in dictionaries], out, write_html)
+    _finish([evaluate(dictionary, bed, wanted, seed=seed) for dictionary in dictionaries], out)
 
 
 @app.command(name="score-arrays")
@@ -256,16 +258,21 @@ def train_sae(
     typer.echo(f"wrote {path}")
 
 
-def _finish(reports: Sequence[Any], out: Path, write_html: Callable[..., Any]) -> None:
-    from .report import compare
+COLUMNS = ("coverage", "reconstruction", "explained_variance_score", "kl_recovered_mean_score", "legal_top1_score", "l0")
+
+
+def _finish(reports: Sequence[Any], out: Path) -> None:
+    from .report_html import write_html
+    from .report_table import compare
 
     out.mkdir(parents=True, exist_ok=True)
     for report in reports:
         report.to_json(out / f"{_file_name(report)}.json")
     write_html(reports, out / "report.html")
-    _print(reports[0].table() if len(reports) == 1 else compare(reports))
-    for warning in dict.fromkeys(warning for report in reports for warning in report.warnings):
-        typer.echo(f"note: {warning}")
+    for name in dict.fromkeys(report.testbed for report in reports):
+        here = [report for report in reports if report.testbed == name]
+        shown = [metric for metric in COLUMNS if metric in here[0].scores]
+        _print(here[0].table() if len(here) == 1 else compare(here, metrics=shown or None))
     typer.echo(f"wrote {len(reports)} result file(s) and {out / 'report.html'}")
 
 

@@ -79,7 +79,7 @@ def qualify(
     by_layer: list[float] = []
     floor = float("nan")
     for layer in range(n_layers):
-        captured = capture(model, transcripts, f"blocks.{layer}.hook_out", device=device, progress=False)
+        captured = capture(model, transcripts, f"blocks.{layer}.hook_out", progress=False)
         x = torch.from_numpy(np.asarray(captured.activations, dtype=np.float32))
         labels = transcripts.features.unpack_columns(np.asarray(captured.labels), columns)
         train = captured.split(test_fraction=1 / 3, seed=seed)

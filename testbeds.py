@@ -71,16 +71,6 @@ SPECS: dict[str, TestbedSpec] = {
     spec.name: spec
     for spec in (
         TestbedSpec(
-            name="othello-small",
-            game=lambda: Othello(8),
-            model="othello-small/model",
-            layer=1,
-            summary="transformer trained on random legal Othello, 8 x 8 board",
-            dictionaries=_shipped("othello-small", ARCHITECTURES),
-            twin_dictionaries=_shipped("othello-small", ("twin-topk",)),
-            controls=_shipped("othello-small", ("frozen-topk",)),
-        ),
-        TestbedSpec(
             name="othello-6x6",
             game=lambda: Othello(6),
             model="othello-6x6/model",
@@ -90,9 +80,19 @@ SPECS: dict[str, TestbedSpec] = {
             twin_dictionaries=_shipped("othello-6x6", ("twin-topk",)),
             controls=_shipped("othello-6x6", ("frozen-topk",)),
         ),
+        TestbedSpec(
+            name="othello-small",
+            game=lambda: Othello(8),
+            model="othello-small/model",
+            layer=1,
+            summary="transformer trained on random legal Othello, 8 x 8 board",
+            dictionaries=_shipped("othello-small", ("topk", "batchtopk")),
+            twin_dictionaries=_shipped("othello-small", ("twin-topk",)),
+            controls=_shipped("othello-small", ("frozen-topk",)),
+        ),
     )
 }
-DEFAULT_TESTBED = "othello-small"
+DEFAULT_TESTBED = "othello-6x6"  # the stronger board of the two: see the models' cards
 
 
 def testbeds() -> dict[str, str]:
@@ -192,7 +192,7 @@ class Testbed:
         """Activations at the hook point with the labels of every scored position."""
         from .models.capture import capture
 
-        return capture(self.model, self.transcripts, self.hook, device=self.device)
+        return capture(self.model, self.transcripts, self.hook, model_name=self.name)
 
     @cached_property
     def x(self) -> torch.Tensor:
@@ -209,7 +209,7 @@ class Testbed:
         """MLP neurons of the same block at the same positions, float32 [N, d_mlp]."""
         from .models.capture import capture
 
-        captured = capture(self.model, self.transcripts, self.spec.neuron_hook, device=self.device)
+        captured = capture(self.model, self.transcripts, self.spec.neuron_hook)
         return torch.from_numpy(np.asarray(captured.activations, dtype=np.float32))
 
     @cached_property

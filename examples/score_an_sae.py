@@ -1,0 +1,35 @@
+"""Train an SAE on Othello activations, score it, and ask which features it missed. Public API only.
+
+    python examples/score_an_sae.py [samples]
+
+With the default of 200,000 samples it takes a few minutes on two cores.
+"""
+
+import sys
+from pathlib import Path
+
+import fiducial as fd
+from fiducial.models.training import train_sae
+
+
+def main(samples: int) -> None:
+    """Train, score, show, save."""
+    testbed = fd.testbed("othello-6x6", n_games=200, seed=0)
+    training = fd.testbed("othello-6x6", n_games=max(50, samples // 60), seed=99)  # other games
+    sae = train_sae("topk", training.activations, n_latents=512, k=24, samples=samples, name="my topk")
+
+    report = fd.evaluate(sae, testbed, metrics=["coverage", "reconstruction", "explained_variance_score"])
+    print(report)
+
+    table = report.features_frame("coverage")
+    board = table[table["group"] == "board"].sort_values("value")
+    print("\nsquares it sees least:")
+    print(board[["feature", "value", "floor", "positives"]].head(5).to_string(index=False))
+
+    out = Path("my-topk.html")
+    report.to_html(out)
+    print(f"\nwrote {out}")
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 200_000)
