@@ -2,23 +2,20 @@
 
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from .data.activations import split_by_game
-from .games.features import Feature, FeatureSet
-from .metrics import core_sparsity, coverage, reconstruction
-from .models.dictionary import Codes
-from .provenance import provenance
-from .report import Report
+if TYPE_CHECKING:
+    from .games.features import FeatureSet
+    from .report import Report
 
 KEYS = ("latents", "labels", "game_id")
 
 
-def evaluate_arrays(file: str | Path, *, seed: int = 0) -> Report:
+def evaluate_arrays(file: str | Path, *, seed: int = 0) -> "Report":
     """Coverage, reconstruction and sparsity of latents against labels.
 
     Args:
@@ -31,7 +28,13 @@ def evaluate_arrays(file: str | Path, *, seed: int = 0) -> Report:
         ValueError: another format, a missing array, shapes that do not fit, labels that are not 0 or 1.
     """
     path = Path(file)
-    arrays = read_arrays(path)
+    arrays = read_arrays(path)  # before the imports, which take seconds
+    from .data.activations import split_by_game
+    from .metrics import core_sparsity, coverage, reconstruction
+    from .models.dictionary import Codes
+    from .provenance import provenance
+    from .report import Report
+
     labels = _as_bool(arrays["labels"], path)
     codes = Codes.from_dense(arrays["latents"])
     features = _features(arrays, labels.shape[1], path)
@@ -72,6 +75,10 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
             raise ValueError(f"{path}: expected a .npz or .h5 file, got {path.suffix or 'no ending'}")
     except (OSError, EOFError, zipfile.BadZipFile) as error:
         raise ValueError(f"{path} is truncated or not a {path.suffix} file: {error}") from error
+    except ValueError as error:
+        if "allow_pickle" in str(error):
+            raise ValueError(f"{path} holds Python objects (a pickle), which are refused; store plain arrays") from error
+        raise
     missing = [key for key in KEYS if key not in arrays]
     if missing:
         raise ValueError(f"{path} lacks {', '.join(missing)}; it holds {', '.join(sorted(arrays)) or 'nothing'}")
@@ -88,7 +95,9 @@ def _as_bool(labels: NDArray[Any], path: Path) -> NDArray[np.bool_]:
     return labels.astype(np.bool_)
 
 
-def _features(arrays: dict[str, NDArray[Any]], n: int, path: Path) -> FeatureSet:
+def _features(arrays: dict[str, NDArray[Any]], n: int, path: Path) -> "FeatureSet":
+    from .games.features import Feature, FeatureSet
+
     def texts(key: str, default: list[str]) -> list[str]:
         if key not in arrays:
             return default

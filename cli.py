@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -133,12 +133,13 @@ def score(
     _hush(quiet)
     from .evaluate import check_metrics, evaluate
     from .models.loading import load_dictionary
-    from .testbeds import DEFAULT_TESTBED
+    from .testbeds import DEFAULT_TESTBED, check_testbed
     from .testbeds import testbed as make
 
     wanted = check_metrics(_split(metrics))
-    bed = make(testbed or DEFAULT_TESTBED, n_games=games, seed=seed)
+    name = check_testbed(testbed or DEFAULT_TESTBED)
     dictionaries = [load_dictionary(sae, kind) for sae in saes]  # all are read before the first is scored
+    bed = make(name, n_games=games, seed=seed)
     _finish([evaluate(dictionary, bed, wanted, seed=seed) for dictionary in dictionaries], out)
 
 
@@ -258,6 +259,7 @@ def train_sae(
     typer.echo(f"wrote {path}")
 
 
+INTERRUPTED = 130  # what a shell reports for Ctrl-C, and what typer turns it into
 COLUMNS = ("coverage", "reconstruction", "explained_variance_score", "kl_recovered_mean_score", "legal_top1_score", "l0")
 
 
@@ -284,11 +286,22 @@ def _file_name(report: Any) -> str:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point: 0 done, 2 bad input with one line on stderr, 1 anything else, 130 interrupted."""
     try:
-        app(args=arguments, standalone_mode=True)
+        code = app(args=arguments, standalone_mode=False) or 0
+    except (KeyboardInterrupt, typer.Abort):
+        code = INTERRUPTED
+    except typer.Exit as end:
+        code = end.exit_code
     except (ValueError, KeyError, OSError) as error:
-        text = error.args[0] if isinstance(error, KeyError) and error.args else error
-        print(f"fiducial: {' '.join(str(text).split())}", file=sys.stderr)
-        raise SystemExit(2) from None
-    except KeyboardInterrupt:
-        print("fiducial: interrupted; finished files are whole, nothing else was written", file=sys.stderr)
-        raise SystemExit(130) from None
+        _refuse(error.args[0] if isinstance(error, KeyError) and error.args else error)
+    except Exception as error:
+        if not hasattr(error, "format_message"):  # click's own complaints about arguments have it
+            raise
+        _refuse(f"{error.format_message()}; see `fiducial --help`")  # type: ignore[attr-defined]
+    if code == INTERRUPTED:
+        print("fiducial: interrupted; files already finished are whole, nothing else was written", file=sys.stderr)
+    raise SystemExit(code)
+
+
+def _refuse(message: object) -> NoReturn:
+    print(f"fiducial: {' '.join(str(message).split())}", file=sys.stderr)
+    raise SystemExit(2)

@@ -103,6 +103,19 @@ def testbeds() -> dict[str, str]:
 testbeds.__test__ = False  # type: ignore[attr-defined] - not a pytest function
 
 
+def check_testbed(name: str) -> str:
+    """The name, if a testbed has it.
+
+    Raises:
+        KeyError: unknown name; close names are suggested.
+    """
+    if name not in SPECS:
+        close = get_close_matches(name, SPECS, n=2)
+        hint = f"; did you mean {' or '.join(close)}?" if close else f"; there are {', '.join(SPECS)}"
+        raise KeyError(f"no testbed named {name!r}{hint}")
+    return name
+
+
 def testbed(name: str = DEFAULT_TESTBED, *, n_games: int = 500, seed: int = 0, device: str = "cpu") -> "Testbed":
     """A shipped testbed with games of its own.
 
@@ -116,11 +129,7 @@ def testbed(name: str = DEFAULT_TESTBED, *, n_games: int = 500, seed: int = 0, d
         KeyError: unknown name; close names are suggested.
         ValueError: fewer than 8 games, or a negative seed.
     """
-    if name not in SPECS:
-        close = get_close_matches(name, SPECS, n=2)
-        hint = f"; did you mean {' or '.join(close)}?" if close else f"; there are {', '.join(SPECS)}"
-        raise KeyError(f"no testbed named {name!r}{hint}")
-    spec = SPECS[name]
+    spec = SPECS[check_testbed(name)]
     model, config = load_transformer(asset(spec.model), device)
     return Testbed(spec.name, spec.game(), model, config, spec, n_games=n_games, seed=seed, device=device)
 

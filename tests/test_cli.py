@@ -4,23 +4,48 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
+from fiducial.cli import main
 
 FIDUCIAL = Path(sys.executable).with_name("fiducial")
 
 
-def run(*arguments, cwd, **options):
+@dataclass
+class Done:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def shell(*arguments, cwd, **options):
+    """The real command in a process of its own."""
     env = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
     command = [str(FIDUCIAL), *map(str, arguments)]
     return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, check=False, **options)
 
 
+@pytest.fixture
+def run(tmp_path, monkeypatch, capsys):
+    """The same entry point inside this process, which spares the imports."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def call(*arguments):
+        with pytest.raises(SystemExit) as end:
+            main([str(argument) for argument in arguments])
+        return Done(int(end.value.code or 0), *capsys.readouterr())
+
+    return call
+
+
 def assert_refused(done, *words):
     assert done.returncode == 2, done.stdout + done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
     assert "Traceback" not in done.stderr
     for word in words:
         assert word in done.stderr
@@ -37,41 +62,44 @@ def arrays(tmp_path):
 
 
 def test_help_and_version(tmp_path):
-    done = run("--help", cwd=tmp_path)
+    done = shell("--help", cwd=tmp_path)
     assert done.returncode == 0
     for command in ("demo", "score", "score-arrays", "sample", "capture", "train-model", "train-sae", "features"):
         assert command in done.stdout
-    assert run("--version", cwd=tmp_path).stdout.startswith("fiducial ")
+    assert shell("--version", cwd=tmp_path).stdout.startswith("fiducial ")
 
 
-def test_lists(tmp_path):
-    assert "othello-small" in run("testbeds", cwd=tmp_path).stdout
-    assert "coverage" in run("metrics", cwd=tmp_path).stdout
-    groups = run("features", "othello-6x6", cwd=tmp_path)
+def test_lists(tmp_path, run):
+    assert "othello-small" in run("testbeds").stdout
+    assert "coverage" in run("metrics").stdout
+    groups = run("features", "othello-6x6")
     assert "legal moves" in groups.stdout
-    board = run("features", "othello-6x6", "--group", "board", cwd=tmp_path)
+    board = run("features", "othello-6x6", "--group", "board")
     assert "mine on c4: " in board.stdout
 
 
-def test_typos_are_one_line_with_a_hint(tmp_path):
-    assert_refused(run("features", "otello", cwd=tmp_path), "otello", "othello")
-    assert_refused(run("features", "othello", "--group", "bord", cwd=tmp_path), "board")
-    assert_refused(run("score", "x", "--testbed", "othello-smal", cwd=tmp_path), "othello-small")
-    assert_refused(run("score", "nowhere", "--metrics", "coverag", cwd=tmp_path), "coverage")
-    assert_refused(run("train-model", "othello-huge", cwd=tmp_path), "othello-huge")
+def test_typos_are_one_line_with_a_hint(tmp_path, run):
+    assert_refused(run("features", "otello"), "otello", "othello")
+    assert_refused(run("features", "othello", "--group", "bord"), "board")
+    assert_refused(run("score", "x", "--testbed", "othello-smal"), "othello-small")
+    assert_refused(run("score", "nowhere", "--metrics", "coverag"), "coverage")
+    assert_refused(run("train-model", "othello-huge"), "othello-huge")
+    assert_refused(run("scor"), "scor")
+    assert_refused(run("score"), "Missing argument")
+    assert_refused(run("demo", "--games", "3"), "games")
 
 
-def test_sample_to_screen_and_to_file(tmp_path):
-    shown = run("sample", "othello-6x6", "-n", "1", "-s", "3", cwd=tmp_path)
+def test_sample_to_screen_and_to_file(tmp_path, run):
+    shown = run("sample", "othello-6x6", "-n", "1", "-s", "3")
     assert shown.returncode == 0, shown.stderr
-    assert shown.stdout == run("sample", "othello-6x6", "-n", "1", "-s", "3", cwd=tmp_path).stdout
-    done = run("sample", "othello-6x6", "-n", "5", "-o", "games.h5", cwd=tmp_path)
+    assert shown.stdout == run("sample", "othello-6x6", "-n", "1", "-s", "3").stdout
+    done = run("sample", "othello-6x6", "-n", "5", "-o", "games.h5")
     assert done.returncode == 0, done.stderr
     assert h5py.is_hdf5(tmp_path / "games.h5")
 
 
-def test_score_arrays(tmp_path, arrays):
-    done = run("score-arrays", arrays, "-o", "out", cwd=tmp_path)
+def test_score_arrays(tmp_path, arrays, run):
+    done = shell("score-arrays", arrays, "-o", "out", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "coverage" in done.stdout
     stored = json.loads((tmp_path / "out" / "mine.json").read_text())
@@ -79,20 +107,49 @@ def test_score_arrays(tmp_path, arrays):
     assert not list((tmp_path / "out").glob("*partial*"))
 
 
-def test_bad_array_files_are_refused(tmp_path, arrays):
-    assert_refused(run("score-arrays", "none.npz", cwd=tmp_path), "none.npz")
+def test_bad_array_files_are_refused(tmp_path, arrays, run):
+    assert_refused(run("score-arrays", "none.npz"), "none.npz")
     (tmp_path / "cut.npz").write_bytes(arrays.read_bytes()[:200])
-    assert_refused(run("score-arrays", "cut.npz", cwd=tmp_path), "truncated or not a .npz")
+    assert_refused(run("score-arrays", "cut.npz"), "truncated or not a .npz")
     np.savez(tmp_path / "few.npz", latents=np.ones((4, 2)))
-    assert_refused(run("score-arrays", "few.npz", cwd=tmp_path), "lacks labels, game_id")
+    assert_refused(run("score-arrays", "few.npz"), "lacks labels, game_id")
     (tmp_path / "notes.txt").write_text("hello")
-    assert_refused(run("score-arrays", "notes.txt", cwd=tmp_path), "expected a .npz or .h5")
+    assert_refused(run("score-arrays", "notes.txt"), "expected a .npz or .h5")
     np.savez(tmp_path / "obj.npz", latents=np.array([{}], dtype=object), labels=np.ones(1), game_id=np.ones(1))
-    assert_refused(run("score-arrays", "obj.npz", cwd=tmp_path), "obj.npz")
+    assert_refused(run("score-arrays", "obj.npz"), "obj.npz")
 
 
-def test_a_folder_that_is_no_sae_is_refused_before_any_work(tmp_path):
+def test_a_folder_that_is_no_sae_is_refused_before_any_work(tmp_path, run):
     (tmp_path / "empty").mkdir()
-    done = run("score", "empty", "--games", "8", cwd=tmp_path)
+    done = run("score", "empty", "--games", "8")
     assert_refused(done, "empty")
     assert not (tmp_path / "fiducial-results").exists()
+
+
+def test_bad_input_in_a_real_process(tmp_path):
+    assert_refused(shell("score-arrays", "none.npz", cwd=tmp_path), "none.npz")
+
+
+def test_ctrl_c_leaves_no_half_file(tmp_path):
+    code = f"""
+import sys
+import fiducial.models.capture as capture_module
+from fiducial.cli import main
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+import fiducial.testbeds as testbeds
+from tiny import tiny_testbed
+testbeds.testbed = lambda name, **options: tiny_testbed(n_games=8)
+calls = []
+forward = capture_module.model_activations
+def interrupted(*arguments):
+    calls.append(1)
+    if len(calls) > 1:
+        raise KeyboardInterrupt
+    return forward(*arguments)
+capture_module.model_activations = interrupted
+main(["capture", "-o", "acts.h5", "--games", "600"])
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 130, done.stderr
+    assert "interrupted" in done.stderr
+    assert list(tmp_path.iterdir()) == []
