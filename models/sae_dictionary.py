@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 CONFIG_FILE = "cfg.json"
 WEIGHTS_FILE = "sae_weights.safetensors"
+DTYPES = ("float32", "float16", "bfloat16")
 
 _PER_ROW = ("layer_norm", "constant_norm_rescale")
 _PER_DATASET = ("expected_average_only_in", "covariance_whitening")
@@ -182,8 +183,8 @@ def save_sae(dictionary: SAEDictionary, folder: str | Path, *, dtype: str = "flo
     Raises:
         ValueError: unknown dtype, a weight too large for it, or a folder that holds something else.
     """
-    if dtype not in ("float32", "float16", "bfloat16"):
-        raise ValueError(f"dtype must be float32, float16 or bfloat16, got {dtype!r}")
+    if dtype not in DTYPES:
+        raise ValueError(f"dtype must be {', '.join(DTYPES[:-1])} or {DTYPES[-1]}, got {dtype!r}")
     folder = Path(folder)
     foreign = [p.name for p in folder.iterdir() if p.name not in (CONFIG_FILE, WEIGHTS_FILE)] if folder.exists() else []
     if foreign:

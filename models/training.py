@@ -14,13 +14,13 @@ afterwards. Decoder directions are saved with unit norm, so a latent is measured
 import difflib
 import math
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from .sae_dictionary import SAEDictionary, inference_class, save_sae
+from .sae_dictionary import DTYPES, SAEDictionary, inference_class, save_sae
 from .training_rows import TrainingRows, prepare_rows
 from .training_sparsity import PenaltyController, threshold_for_l0
 
@@ -31,26 +31,29 @@ class Recipe:
 
     Attributes:
         trainer: name in sae_lens's registry.
-        lr: peak learning rate.
+        rate: peak learning rate times sqrt(d): the entries of a direction in d dimensions are about 1 / sqrt(d).
         penalty: name of the coefficient that sets the sparsity; None where k does.
-        coefficient: its value at the start, in normalised units.
+        coefficient: its value at the start, in units of the latents that k active ones would need to write a row:
+            sqrt(d / k) for an L1 penalty, d / k for L0.
         options: further fields of the sae_lens training config.
     """
 
     trainer: str
-    lr: float
+    rate: float = 0.035
     penalty: str | None = None
     coefficient: float = 0.0
     options: dict[str, Any] = field(default_factory=dict)
 
 
 ARCHITECTURES: dict[str, Recipe] = {
-    "standard": Recipe("standard", 1e-3, "l1", 1.0),
-    "topk": Recipe("topk", 1e-3),
-    "batchtopk": Recipe("batchtopk", 1e-3),
-    "jumprelu": Recipe("jumprelu", 1e-3, "l0", 0.1, {"jumprelu_bandwidth": 0.2, "jumprelu_init_threshold": 0.1}),
-    "gated": Recipe("gated", 1e-3, "l1", 1.0),
-    "matryoshka": Recipe("matryoshka_batchtopk", 1e-3),
+    "standard": Recipe("standard", penalty="l1", coefficient=0.25),
+    "topk": Recipe("topk"),
+    "batchtopk": Recipe("batchtopk"),
+    "jumprelu": Recipe(
+        "jumprelu", penalty="l0", coefficient=0.05, options={"jumprelu_bandwidth": 0.5, "jumprelu_init_threshold": 0.3}
+    ),
+    "gated": Recipe("gated", penalty="l1", coefficient=0.25),
+    "matryoshka": Recipe("matryoshka_batchtopk"),
 }
 
 
@@ -84,7 +87,7 @@ def train_sae(
         k: mean number of active latents a row, more than 0 and less than `n_latents`; whole for topk.
         samples: rows seen in all; each pass over the activations is newly shuffled.
         batch_size: rows a step.
-        lr: peak learning rate; by default that of the recipe.
+        lr: peak learning rate; by default 0.035 / sqrt(d).
         seed: of weights, batches and held-out rows. The caller's random state is left alone.
         coefficient: of the sparsity penalty of standard, gated (L1) and jumprelu (L0), in normalised units; by
             default it is steered until the L0 is k, and then k is not used for anything else.
@@ -94,7 +97,7 @@ def train_sae(
         out_dir: where to save; nothing is kept by default.
         dtype: of the saved weights; "float16" halves the file.
         name: of the dictionary; by default the architecture.
-        metadata: stored in cfg.json, for instance `model_name` and `hook_name`.
+        metadata: stored in cfg.json; `model_name` and `hook_name` are taken from LabelledActivations.
         device: torch device to train on. The result is on the CPU.
         progress: show a bar.
 
@@ -108,9 +111,12 @@ def train_sae(
         FloatingPointError: the loss is no longer finite.
     """
     recipe = _recipe(arch)
-    steps = _check(arch, recipe, n_latents, k, samples, batch_size, coefficient)
+    steps = _check(arch, recipe, n_latents, k, samples, batch_size, coefficient, lr, dtype)
     rows = prepare_rows(activations, batch_size, seed, device)
+    lr = recipe.rate / rows.activations.shape[1] ** 0.5 if lr is None else lr
     settings = _settings(arch, recipe, rows.activations.shape[1], n_latents, k, steps, coefficient, options)
+    source = getattr(activations, "attributes", {})
+    kept = {to: source[key] for key, to in (("model", "model_name"), ("hook", "hook_name")) if key in source}
     cuda = [torch.device(device)] if device.startswith("cuda") else []
     with torch.random.fork_rng(devices=cuda):
         torch.manual_seed(seed)
@@ -119,10 +125,10 @@ def train_sae(
             rows,
             steps=steps,
             batch_size=batch_size,
-            lr=recipe.lr if lr is None else lr,
+            lr=lr,
             controller=None
             if recipe.penalty is None or coefficient is not None
-            else PenaltyController(k, recipe.coefficient, steps),
+            else PenaltyController(k, settings[f"{recipe.penalty}_coefficient"], steps),
             penalty=recipe.penalty,
             frozen_decoder=frozen_decoder,
             seed=seed,
@@ -134,13 +140,13 @@ def train_sae(
         "k": k,
         "samples": steps * batch_size,
         "batch_size": batch_size,
-        "lr": recipe.lr if lr is None else lr,
+        "lr": lr,
         "seed": seed,
         "coefficient": final,
         "frozen_decoder": frozen_decoder,
         "options": options or {},
     }
-    return _finish(sae, rows, arch, k, record, out_dir, dtype, name, metadata)
+    return _finish(sae, rows, arch, k, record, out_dir, dtype, name, kept | (metadata or {}))
 
 
 def _recipe(arch: str) -> Recipe:
@@ -152,7 +158,15 @@ def _recipe(arch: str) -> Recipe:
 
 
 def _check(
-    arch: str, recipe: Recipe, n_latents: int, k: float, samples: int, batch_size: int, coefficient: float | None
+    arch: str,
+    recipe: Recipe,
+    n_latents: int,
+    k: float,
+    samples: int,
+    batch_size: int,
+    coefficient: float | None,
+    lr: float | None,
+    dtype: str,
 ) -> int:
     if n_latents < 2:
         raise ValueError(f"n_latents must be at least 2, got {n_latents}")
@@ -167,6 +181,10 @@ def _check(
             raise ValueError(f"{arch} has no sparsity penalty: k sets its L0, so coefficient must be None")
         if not (coefficient >= 0 and math.isfinite(coefficient)):
             raise ValueError(f"coefficient must be at least 0 and finite, got {coefficient}")
+    if lr is not None and not (lr > 0 and math.isfinite(lr)):
+        raise ValueError(f"lr must be more than 0 and finite, got {lr}")
+    if dtype not in DTYPES:
+        raise ValueError(f"dtype must be {', '.join(DTYPES[:-1])} or {DTYPES[-1]}, got {dtype!r}")
     return samples // batch_size
 
 
@@ -185,10 +203,17 @@ def _settings(
     if recipe.penalty is None:
         settings["k"] = int(k) if arch == "topk" else float(k)
     else:
-        settings[f"{recipe.penalty}_coefficient"] = recipe.coefficient if coefficient is None else coefficient
+        start = recipe.coefficient * (d_in / k) ** (0.5 if recipe.penalty == "l1" else 1.0)
+        settings[f"{recipe.penalty}_coefficient"] = start if coefficient is None else coefficient
         settings[f"{recipe.penalty}_warm_up_steps"] = 0 if coefficient is None else steps // 10
     if arch == "matryoshka":
         settings["matryoshka_widths"] = sorted({max(1, n_latents // 16), max(1, n_latents // 4), n_latents})
+    from sae_lens.registry import get_sae_training_class
+
+    known = {f.name for f in fields(get_sae_training_class(recipe.trainer)[1])} - {"d_in", "d_sae", "k", "metadata"}
+    for option in options or {}:
+        if option not in known:
+            raise ValueError(f"{arch} has no option {option!r}, expected some of {', '.join(sorted(known))}")
     return settings | recipe.options | (options or {})
 
 
@@ -212,7 +237,10 @@ def _fit(
     from tqdm.auto import tqdm
 
     sae = TrainingSAE.from_dict(settings | {"device": rows.device})
-    sae.W_dec.requires_grad_(not frozen_decoder)
+    if frozen_decoder:
+        with torch.no_grad():  # unit directions, since their norm cannot grow; the encoder still starts small
+            sae.W_dec /= sae.W_dec.norm(dim=1, keepdim=True)
+        sae.W_dec.requires_grad_(False)
     config = SAETrainerConfig(
         total_training_samples=steps * batch_size,
         train_batch_size_samples=batch_size,
@@ -256,7 +284,7 @@ def _finish(
     out_dir: str | Path | None,
     dtype: str,
     name: str | None,
-    metadata: dict[str, Any] | None,
+    metadata: dict[str, Any],
 ) -> SAEDictionary:
     """Inference class, unit decoder, calibrated threshold, rounded to the saved dtype, measured, saved, reloaded."""
     from .loading import load_dictionary
@@ -269,7 +297,7 @@ def _finish(
     if arch in ("batchtopk", "matryoshka"):
         threshold = torch.tensor(threshold_for_l0(inference, held_out, k)).to(getattr(torch, dtype)).float()
         inference.threshold.data.fill_(float(threshold))
-    for key, value in (metadata or {}).items():
+    for key, value in metadata.items():
         setattr(inference.cfg.metadata, key, value)
     inference.cfg.metadata.fiducial = record | measure(SAEDictionary(inference), held_out)
     dictionary = SAEDictionary(inference, name or arch)

@@ -1,5 +1,6 @@
 """The rows an SAE is trained on: taken as they come, checked, split, normalised, and served in shuffled batches."""
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -85,7 +86,9 @@ def _as_tensor(values: Any) -> torch.Tensor:
         array = np.asarray(values[:]) if hasattr(values, "__getitem__") else np.asarray(values)
         if not np.issubdtype(array.dtype, np.floating):
             raise TypeError(f"activations must be floating [N, d], got {type(values).__name__} of {array.dtype}")
-        tensor = torch.from_numpy(np.ascontiguousarray(array))
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "The given NumPy array is not writable")  # it is only read
+            tensor = torch.from_numpy(np.ascontiguousarray(array))
     if not tensor.is_floating_point():
         raise TypeError(f"activations must be floating [N, d], got a tensor of {tensor.dtype}")
     return tensor

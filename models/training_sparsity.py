@@ -9,18 +9,20 @@ import torch
 class PenaltyController:
     """Steers a penalty coefficient so that the L0 of the training batches settles at a target.
 
-    An integral controller in log space: each step multiplies the coefficient by
-    exp(gain * clip(log(L0 / target))), with L0 averaged over the last few batches. It replaces a sweep over
-    coefficients by one run; the coefficient it ends at is a property of the data and is stored with the SAE.
+    An integral controller in log space. After a first tenth of the run, in which features are found at the starting
+    coefficient, each step multiplies the coefficient by exp(gain * clip(log(L0 / target))), with L0 averaged over the
+    last batches. The gain is measured per run, not per step: L0 answers to a coefficient only as fast as the SAE
+    learns, and a coefficient that outruns it shrinks every latent to nothing. It replaces a sweep over coefficients by
+    one run; where it ends is a property of the data and is stored with the SAE.
 
     Args:
         target: L0 wanted.
         start: coefficient at step 0.
-        gain: largest relative change a step, about; it falls linearly to a tenth over the run so that the end is calm.
         n_steps: length of the run.
+        gain: by how many factors of e the coefficient may change over the whole run.
     """
 
-    def __init__(self, target: float, start: float, n_steps: int, gain: float = 0.02) -> None:
+    def __init__(self, target: float, start: float, n_steps: int, gain: float = 8.0) -> None:
         self.target = target
         self.coefficient = start
         self.n_steps = n_steps
@@ -30,9 +32,9 @@ class PenaltyController:
     def step(self, l0: float, step: int) -> float:
         """Take in the L0 of a batch; give the coefficient of the next."""
         self._l0 = l0 if self._l0 is None else 0.9 * self._l0 + 0.1 * l0
-        error = math.log(max(self._l0, 1e-3) / self.target)
-        gain = self.gain * (1.0 - 0.9 * step / self.n_steps)
-        self.coefficient *= math.exp(gain * min(1.0, max(-1.0, error)))
+        if step >= self.n_steps // 10:
+            error = math.log(max(self._l0, 1e-3) / self.target)
+            self.coefficient *= math.exp(self.gain / self.n_steps * min(1.0, max(-1.0, error)))
         return self.coefficient
 
 

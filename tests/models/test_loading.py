@@ -417,11 +417,11 @@ def test_dictionary_learning_folders_that_contradict_themselves(tmp_path):
             load_dictionary(folder)
     folder = write_dictionary_learning(tmp_path / "x", "BatchTopKSAE", state, trainer)
     (folder / "config.json").write_text('{"trainer": {}}')
-    with pytest.raises(ValueError, match="expected the class of the dictionary at trainer.dict_class"):
+    with pytest.raises(ValueError, match=r"expected the class of the dictionary at trainer.dict_class"):
         load_dictionary(folder)
     (folder / "ae.pt").write_bytes((folder / "ae.pt").read_bytes()[:300])
     (folder / "config.json").write_text('{"trainer": {"dict_class": "BatchTopKSAE"}}')
-    with pytest.raises(ValueError, match="ae.pt is damaged or not a torch file"):
+    with pytest.raises(ValueError, match=r"ae.pt is damaged or not a torch file"):
         load_dictionary(folder)
     torch.save([1, 2], folder / "ae.pt")
     with pytest.raises(ValueError, match="must hold a state dict, got list"):
@@ -466,16 +466,16 @@ def test_where_to_look(tmp_path, monkeypatch):
         load_dictionary(tmp_path / "nothing" / "here")
     with pytest.raises(FileNotFoundError, match="sae_lens lists no release 'nothing'"):
         load_dictionary("nothing/here")
-    with pytest.raises(ValueError, match="release 'gpt2-small-res-jb' has no SAE 'here'; it has blocks.0"):
+    with pytest.raises(ValueError, match=r"release 'gpt2-small-res-jb' has no SAE 'here'; it has blocks.0"):
         load_dictionary("gpt2-small-res-jb/here")
-    with pytest.raises(ValueError, match="unknown kind 'sae-lens', expected one of .*did you mean 'sae_lens'"):
+    with pytest.raises(ValueError, match=r"unknown kind 'sae-lens', expected one of .*did you mean 'sae_lens'"):
         load_dictionary(tmp_path, "sae-lens")
     with pytest.raises(ValueError, match=r"is not a dictionary folder: .* found nothing"):
         load_dictionary(tmp_path)
     (tmp_path / "weights.npz").write_bytes(b"")
-    with pytest.raises(ValueError, match="cannot guess the kind of a .npz file"):
+    with pytest.raises(ValueError, match=r"cannot guess the kind of a .npz file"):
         load_dictionary(tmp_path / "weights.npz")
-    with pytest.raises(ValueError, match="is one file, .* is a folder"):
+    with pytest.raises(ValueError, match=r"is one file, .* is a folder"):
         load_dictionary(tmp_path, "openai")
     state, trainer, _, _ = topk()
     folder = write_dictionary_learning(tmp_path / "both", "AutoEncoderTopK", state, trainer)
