@@ -244,7 +244,16 @@ def test_cuda_equals_numba():
 
 def _unjitted(monkeypatch):
     """Run the kernels as plain Python, so that one of them can be broken."""
-    for name in ("ones", "position_sum", "tie_correction", "scan", "refine", "gather_blocks", "transpose", "best_pairs"):
+    for name in (
+        "ones",
+        "position_sum",
+        "tie_correction",
+        "scan",
+        "refine",
+        "gather_blocks",
+        "transpose",
+        "best_pairs",
+    ):
         monkeypatch.setattr(counts_numba, name, getattr(counts_numba, name).py_func)
     monkeypatch.setattr(counts_numba, "popcount", lambda word: int(word).bit_count())
     monkeypatch.setattr(counts_numba, "lowest_bit", lambda word: (int(word) & -int(word)).bit_length() - 1)

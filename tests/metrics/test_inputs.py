@@ -135,7 +135,7 @@ def test_core_doors():
     logprobs = np.log(np.full((40, 4), 0.25))
     allowed = np.ones((40, 4), bool)
     four = [logprobs] * 4
-    with pytest.raises(ValueError, match="sae_logprobs must be log-probabilities; row 0 sums to .* log_softmax"):
+    with pytest.raises(ValueError, match=r"sae_logprobs must be log-probabilities; row 0 sums to .* log_softmax"):
         core_behaviour(logprobs, logprobs + 1, logprobs, logprobs, allowed, GAMES)
     with pytest.raises(ValueError, match="must have one shape"):
         core_behaviour(*four[:3], np.log(np.full((40, 2), 0.5)), allowed, GAMES)

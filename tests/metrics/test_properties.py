@@ -1,0 +1,125 @@
+"""Every metric has a record, and every record is true."""
+
+import numpy as np
+import pytest
+from fiducial.metrics import METRICS, core_behaviour, core_fidelity, core_sparsity, coverage, reconstruction
+from scipy.special import log_softmax
+
+from . import worlds
+
+N_RESAMPLES = 20
+
+
+def inputs(seed=0):
+    """Arrays that any metric may need, by name."""
+    latents, labels, games, train = worlds.sample(n_positions=30, seed=seed)
+    rng = np.random.default_rng(seed)
+    directions = rng.normal(size=(latents.shape[1], 8))
+    x_hat = latents @ directions
+    allowed = rng.random((len(latents), 6)) < 0.5
+    allowed[:, 0] |= ~allowed.any(1)
+    noise = [log_softmax(rng.normal(size=allowed.shape) + k * allowed, axis=1) for k in (3, 2, 0, 1)]
+    names = ("clean_logprobs", "sae_logprobs", "zero_logprobs", "mean_logprobs")
+    return {
+        "latents": latents,
+        "labels": labels,
+        "game_id": games,
+        "train": train,
+        "x": x_hat + rng.normal(size=x_hat.shape),
+        "x_hat": x_hat,
+        "allowed": allowed,
+        **dict(zip(names, noise, strict=True)),
+    }
+
+
+def scores(arrays):
+    """Every score that there is."""
+    common = {"game_id": arrays["game_id"], "n_resamples": N_RESAMPLES}
+    labelled = {**common, "train": arrays["train"], "null": False}
+    behaviour = [arrays[name] for name in METRICS["kl_error"].needs[:5]]
+    found = {
+        "coverage": coverage(arrays["latents"], arrays["labels"], **labelled),
+        "reconstruction": reconstruction(arrays["latents"], arrays["labels"], **labelled),
+        **core_sparsity(arrays["latents"], **common),
+        **core_fidelity(arrays["x"], arrays["x_hat"], **common),
+        **core_behaviour(*behaviour, **common),
+    }
+    return found
+
+
+def permuted(arrays):
+    order = np.random.default_rng(1).permutation(arrays["latents"].shape[1])
+    return {**arrays, "latents": arrays["latents"][:, order]}
+
+
+def rescaled(arrays):
+    powers = 2.0 ** np.random.default_rng(1).integers(-3, 4, arrays["latents"].shape[1])
+    return {**arrays, "latents": (arrays["latents"] * powers).astype(np.float32)}
+
+
+def duplicated(arrays):
+    return {**arrays, "latents": np.concatenate([arrays["latents"], arrays["latents"][:, :1]], 1)}
+
+
+def with_a_dead_one(arrays):
+    return {**arrays, "latents": np.concatenate([arrays["latents"], np.zeros_like(arrays["latents"][:, :1])], 1)}
+
+
+def games_reordered(arrays):
+    games = arrays["game_id"]
+    rows = np.concatenate([np.flatnonzero(games == g) for g in np.random.default_rng(1).permutation(games.max() + 1)])
+    return {name: array[rows] for name, array in arrays.items()}
+
+
+def rotated(arrays):
+    turn = np.linalg.qr(np.random.default_rng(1).normal(size=(8, 8)))[0]
+    return {**arrays, "x": arrays["x"] @ turn, "x_hat": arrays["x_hat"] @ turn}
+
+
+CHANGES = {
+    "latent permutation": permuted,
+    "positive rescaling": rescaled,
+    "duplicated latent": duplicated,
+    "dead latent": with_a_dead_one,
+    "game order": games_reordered,
+    "rotation": rotated,
+}
+BASE = scores(inputs())
+
+
+def test_records_and_scores_are_the_same_set():
+    assert set(BASE) == set(METRICS)
+    for name, score in BASE.items():
+        assert score.metric == name
+        assert score.version == METRICS[name].version
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_record_is_filled_and_true(name):
+    record = METRICS[name]
+    assert record.question
+    assert record.chance
+    assert record.needs
+    assert record.direction == ("down" if name.endswith("_error") else record.direction)
+    assert record.direction == ("up" if name.endswith("_score") else record.direction)
+    assert name.endswith("_error") or record.direction != "down"
+    score = BASE[name]
+    assert record.low <= score.low <= score.value <= score.high <= record.high
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_symmetries_hold_where_they_are_claimed(change):
+    claimed = [name for name, record in METRICS.items() if change in record.symmetries]
+    assert claimed
+    changed = scores(CHANGES[change](inputs()))
+    for name in claimed:
+        assert changed[name].value == pytest.approx(BASE[name].value, rel=1e-9), name
+        assert (changed[name].low, changed[name].high) == pytest.approx((BASE[name].low, BASE[name].high)), name
+
+
+def test_same_seed_same_score_and_paired_replicates():
+    for name, again in scores(inputs()).items():
+        assert again == BASE[name]
+        if again.replicates is not None:
+            np.testing.assert_array_equal(again.replicates, BASE[name].replicates)
+            assert again.replicates.shape == (N_RESAMPLES,)
