@@ -64,9 +64,13 @@ class OthelloTokens:
         """Number of ids, padding included."""
         return self.size**2 - 3
 
-    @cached_property
+    @property
     def vocabulary(self) -> tuple[str, ...]:
         """Text of every id, in order; "<pad>" first."""
+        return self._vocabulary
+
+    @cached_property
+    def _vocabulary(self) -> tuple[str, ...]:
         squares: list[int] = self.square_of_id[1:].tolist()
         return ("<pad>", *(self.geometry.names[s] for s in squares))
 
