@@ -23,7 +23,7 @@ import torch
 from .dictionary import Dictionary
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class LinearDictionary:
     """Latents are relu((x - centre) @ reading), perhaps only the k largest; they write latents @ directions + offset.
 

@@ -20,6 +20,7 @@ from typing import Any
 
 import torch
 
+from .loading_sae_lens import load_sae_lens_folder
 from .sae_dictionary import DTYPES, SAEDictionary, inference_class, save_sae
 from .training_rows import TrainingRows, prepare_rows
 from .training_sparsity import PenaltyController, threshold_for_l0
@@ -90,7 +91,8 @@ def train_sae(
         lr: peak learning rate; by default 0.035 / sqrt(d).
         seed: of weights, batches and held-out rows. The caller's random state is left alone.
         coefficient: of the sparsity penalty of standard, gated (L1) and jumprelu (L0), in normalised units; by
-            default it is steered until the L0 is k, and then k is not used for anything else.
+            default it is steered until the L0 is k. One that is given stays as it is after a warm-up over a tenth of
+            the run, and then k only records what was aimed at.
         frozen_decoder: leave the decoder at its random initial directions and train the rest: a control that shows
             how much of a score needs learnt directions.
         options: fields of the sae_lens training config that override the recipe's.
@@ -113,8 +115,9 @@ def train_sae(
     recipe = _recipe(arch)
     steps = _check(arch, recipe, n_latents, k, samples, batch_size, coefficient, lr, dtype)
     rows = prepare_rows(activations, batch_size, seed, device)
-    lr = recipe.rate / rows.activations.shape[1] ** 0.5 if lr is None else lr
-    settings = _settings(arch, recipe, rows.activations.shape[1], n_latents, k, steps, coefficient, options)
+    d_in = int(rows.activations.shape[1])
+    peak = recipe.rate / math.sqrt(d_in) if lr is None else lr
+    settings = _settings(arch, recipe, d_in, n_latents, k, steps, coefficient, options)
     source = getattr(activations, "attributes", {})
     kept = {to: source[key] for key, to in (("model", "model_name"), ("hook", "hook_name")) if key in source}
     cuda = [torch.device(device)] if device.startswith("cuda") else []
@@ -125,7 +128,7 @@ def train_sae(
             rows,
             steps=steps,
             batch_size=batch_size,
-            lr=lr,
+            lr=peak,
             controller=None
             if recipe.penalty is None or coefficient is not None
             else PenaltyController(k, settings[f"{recipe.penalty}_coefficient"], steps),
@@ -140,7 +143,7 @@ def train_sae(
         "k": k,
         "samples": steps * batch_size,
         "batch_size": batch_size,
-        "lr": lr,
+        "lr": peak,
         "seed": seed,
         "coefficient": final,
         "frozen_decoder": frozen_decoder,
@@ -239,7 +242,7 @@ def _fit(
     sae = TrainingSAE.from_dict(settings | {"device": rows.device})
     if frozen_decoder:
         with torch.no_grad():  # unit directions, since their norm cannot grow; the encoder still starts small
-            sae.W_dec /= sae.W_dec.norm(dim=1, keepdim=True)
+            sae.W_dec.data /= sae.W_dec.norm(dim=1, keepdim=True)
         sae.W_dec.requires_grad_(False)
     config = SAETrainerConfig(
         total_training_samples=steps * batch_size,
@@ -254,20 +257,19 @@ def _fit(
     )
     batches = rows.batches(batch_size, torch.Generator().manual_seed(seed))
     trainer = SAETrainer(config, sae, batches)
-    bar = tqdm(total=steps, disable=None if progress else True, unit="step", desc=description)
-    for step in range(steps):
-        output = trainer.step(next(batches))
-        trainer.n_training_steps += 1
-        loss = output.loss.item()
-        if not math.isfinite(loss):
-            raise FloatingPointError(f"loss is {loss} at step {step}; try a lower lr than {lr}")
-        if controller is not None and penalty is not None:
-            l0 = float(output.feature_acts.count_nonzero()) / batch_size
-            trainer.coefficient_schedulers[penalty].final_value = controller.step(l0, step)
-        bar.update()
-        if step % 50 == 0:
-            bar.set_postfix(loss=f"{loss:.2f}", dead=int(trainer.dead_neurons.sum()), refresh=False)
-    bar.close()
+    with tqdm(total=steps, disable=None if progress else True, unit="step", desc=description) as bar:
+        for step in range(steps):
+            output = trainer.step(next(batches))
+            trainer.n_training_steps += 1
+            loss = output.loss.item()
+            if not math.isfinite(loss):
+                raise FloatingPointError(f"loss is {loss} at step {step}; try a lower lr than {lr}")
+            if controller is not None and penalty is not None:
+                l0 = float(output.feature_acts.count_nonzero()) / batch_size
+                trainer.coefficient_schedulers[penalty].final_value = controller.step(l0, step)
+            bar.update()
+            if step % 50 == 0:
+                bar.set_postfix(loss=f"{loss:.2f}", dead=int(trainer.dead_neurons.sum()), refresh=False)
     final = float(trainer.coefficient_schedulers[penalty].value) if penalty else None
     with torch.no_grad():
         sae.fold_activation_norm_scaling_factor(rows.scale)
@@ -287,9 +289,7 @@ def _finish(
     metadata: dict[str, Any],
 ) -> SAEDictionary:
     """Inference class, unit decoder, calibrated threshold, rounded to the saved dtype, measured, saved, reloaded."""
-    from .loading import load_dictionary
-
-    inference = inference_class(sae)
+    inference: Any = inference_class(sae)
     if ARCHITECTURES[arch].penalty is not None:
         inference.fold_W_dec_norm()  # the topk kinds are folded when they are saved
     inference = inference.to(getattr(torch, dtype)).to(torch.float32)
@@ -303,7 +303,7 @@ def _finish(
     dictionary = SAEDictionary(inference, name or arch)
     with tempfile.TemporaryDirectory() as scratch:
         folder = save_sae(dictionary, Path(out_dir) if out_dir is not None else Path(scratch) / arch, dtype=dtype)
-        return load_dictionary(folder, "sae_lens", name=name or arch)
+        return load_sae_lens_folder(folder, name or arch)
 
 
 @torch.no_grad()
