@@ -41,7 +41,7 @@ def reference_behaviour(bed: Testbed) -> Behaviour:
         mean = bed.x[torch.from_numpy(bed.train)].mean(0).to(bed.device)
         games, scored = _reporting(bed)
         allowed = bed.game.allowed(bed.transcripts.tokens[games])[scored]
-        kept = allowed.any(1)  # nothing can be said of the next move where the game is over
+        kept = np.asarray(allowed.any(axis=1))  # nothing can be said of the next move where the game is over
         bed.cache["behaviour"] = Behaviour(
             clean=log_probs(bed, lambda x: x)[kept],
             zero=log_probs(bed, torch.zeros_like)[kept],

@@ -102,14 +102,13 @@ def probe_f1(
 
     Each probe's threshold on its probability is the best of a grid on the training games.
     """
-    probes = fit_probes(x[train], labels[train], feature_names=[str(i) for i in range(labels.shape[1])], seed=seed)
-    fitted, truth = probes.encode(x[train]).numpy(), labels[train]
+    chosen, rest = torch.from_numpy(train), torch.from_numpy(~train)
+    probes = fit_probes(x[chosen], labels[train], feature_names=[str(i) for i in range(labels.shape[1])], seed=seed)
+    fitted, truth = probes.encode(x[chosen]).numpy(), labels[train]
     grid = np.arange(0.1, 0.9, 0.05)
-    scores = [
-        2 * (on & truth).sum(0) / np.maximum(on.sum(0) + truth.sum(0), 1) for on in (fitted > t for t in grid)
-    ]
+    scores = [2 * (on & truth).sum(0) / np.maximum(on.sum(0) + truth.sum(0), 1) for on in (fitted > t for t in grid)]
     thresholds = grid[np.argmax(scores, axis=0)]
-    on, truth = probes.encode(x[~train]).numpy() > thresholds, labels[~train]
+    on, truth = probes.encode(x[rest]).numpy() > thresholds, labels[~train]
     games, index = np.unique(game_id[~train], return_inverse=True)
     counts = np.zeros((3, len(games), labels.shape[1]))
     for row, hits in enumerate((on & truth, on, truth)):

@@ -176,7 +176,7 @@ class Testbed:
             raise ValueError(f"seed must be >= 0, got {seed}")
         self.name, self.game, self.model, self.config, self.spec = name, game, model, config, spec
         self.n_games, self.seed, self.device = n_games, seed, device
-        self.cache: dict[str, Any] = {}  # what scoring computes once a testbed
+        self.cache: dict[Any, Any] = {}  # what scoring computes once a testbed
 
     def __repr__(self) -> str:
         return f"Testbed({self.name!r}, n_games={self.n_games}, seed={self.seed}, hook={self.hook!r})"

@@ -33,14 +33,14 @@ class Score:
     value: float
     low: float
     high: float
-    groups: Mapping[str, float] = field(default_factory=dict)
-    group_intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    features: Mapping[str, list[Any]] = field(default_factory=dict)
-    floors: Mapping[str, float] = field(default_factory=dict)
-    ceilings: Mapping[str, float] = field(default_factory=dict)
+    groups: Mapping[str, float] = field(default_factory=dict[str, float])
+    group_intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict[str, tuple[float, float]])
+    features: Mapping[str, list[Any]] = field(default_factory=dict[str, list[Any]])
+    floors: Mapping[str, float] = field(default_factory=dict[str, float])
+    ceilings: Mapping[str, float] = field(default_factory=dict[str, float])
     protocol: str = "held-out"
     version: int = 1
-    details: Mapping[str, Any] = field(default_factory=dict)
+    details: Mapping[str, Any] = field(default_factory=dict[str, Any])
     replicates: NDArray[np.float64] | None = field(default=None, compare=False, repr=False)
 
     def beside(

@@ -20,8 +20,15 @@ class Dictionary(Protocol):
         latent_names: feature name of every latent, for supervised dictionaries; None otherwise.
     """
 
-    name: str
-    latent_names: tuple[str, ...] | None
+    @property
+    def name(self) -> str:
+        """A column of the report."""
+        ...
+
+    @property
+    def latent_names(self) -> tuple[str, ...] | None:
+        """Feature name of every latent, or None."""
+        ...
 
     @property
     def directions(self) -> torch.Tensor:
