@@ -42,7 +42,8 @@ def view_of(record: Record, ply: int) -> View:
         black_to_move = bool(record.to_move[ply - 1, 0] == BLACK)
         last = int(record.squares[0, ply - 1])
         mover, other = ("Black", "White") if record.mover[ply - 1, 0] == BLACK else ("White", "Black")
-        status = f"After {ply} moves, the last {geometry.names[last]} by {mover}: "
+        moves = "1 move," if ply == 1 else f"{ply} moves, the last"
+        status = f"After {moves} {geometry.names[last]} by {mover}: "
         if not legal[0]:
             counts = [int(popcount(board)[0]) for board in (own, opp)]
             black, white = counts if black_to_move else counts[::-1]

@@ -8,7 +8,7 @@ from fiducial.games.features import RUNGS
 GAMES = [Othello(8), Othello(6), Othello(4), Othello(6, vocabulary="full"), Othello(6, transpose=True)]
 GAME_IDS = [f"{g.name}-{g.vocabulary}{'-transposed' * g.transpose}" for g in GAMES]
 
-pytestmark = pytest.mark.parametrize("game", GAMES, ids=GAME_IDS)
+pytestmark = pytest.mark.parametrize("game", GAMES, ids=GAME_IDS, scope="module")
 
 
 @pytest.fixture(scope="module")
@@ -24,9 +24,11 @@ def sample(samples, game):
 
 
 def equal(a, b):
-    return all(
-        np.array_equal(getattr(a, key), getattr(b, key)) for key in ("tokens", "labels", "scored", "ply")
-    ) and (a.features, a.game, a.version) == (b.features, b.game, b.version)
+    return all(np.array_equal(getattr(a, key), getattr(b, key)) for key in ("tokens", "labels", "scored", "ply")) and (
+        a.features,
+        a.game,
+        a.version,
+    ) == (b.features, b.game, b.version)
 
 
 def test_meets_the_protocol(game):
