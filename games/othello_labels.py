@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .othello_board import U64, WHITE, Geometry, Record
-from .othello_features import Block
+from .othello_features import DIRECTIONS, Block
 from .othello_relations import around, length_lines, lines, stable
 from .othello_whole import Positions, whole_board
 
 # Positions labelled together.
-CHUNK = 4096
+CHUNK = 8192
 
 
 @dataclass(frozen=True)
@@ -43,17 +43,17 @@ class Layout:
                 row += len(block.features)
         return found
 
-    @property
+    @cached_property
     def n_plane_bytes(self) -> int:
         """Bytes of all planes."""
         return len(self.planes) * self.geometry.size**2 // 8
 
-    @property
+    @cached_property
     def n_scalar_bytes(self) -> int:
         """Bytes of the rest."""
         return (sum(len(b.features) for b in self.blocks if not b.is_plane) + 7) // 8
 
-    @property
+    @cached_property
     def n_bytes(self) -> int:
         """Bytes of a packed label row."""
         return self.n_plane_bytes + self.n_scalar_bytes
@@ -135,18 +135,17 @@ def _fill_planes(positions: Positions, layout: Layout, planes: U64) -> None:
     np.bitwise_xor(opp, swap, out=board["white"])
     board["move"][...], board["turned"][...] = positions.move, positions.turned
     board["legal"][...] = positions.legal
-    lines(own, opp, empty, _renamed(board, "line "))
-    board["opp legal"][...] = lines(opp, own, empty, _renamed(board, "opp line "))
+    # Both players at once: the planes "line north" .. "opp line north-west" as [player, direction, n].
+    first = row["line north"]
+    players = planes[first : first + 2 * len(DIRECTIONS)].reshape(2, len(DIRECTIONS), -1)
+    each = {direction: players[:, i] for i, direction in enumerate(DIRECTIONS)}
+    board["opp legal"][...] = lines(np.stack([own, opp]), np.stack([opp, own]), empty, each)[1]
     board["stable own"][...], board["stable opp"][...] = stable(own, opp, geometry)
     exposed = around(empty)
     np.bitwise_and(own, exposed, out=board["frontier own"])
     np.bitwise_and(opp, exposed, out=board["frontier opp"])
     if "length 1 north" in board:
         length_lines(own, opp, empty, geometry.size - 2, board)
-
-
-def _renamed(board: dict[str, U64], prefix: str) -> dict[str, U64]:
-    return {key.removeprefix(prefix): value for key, value in board.items() if key.startswith(prefix)}
 
 
 def _fill_scalars(positions: Positions, layout: Layout, planes: U64, rows: NDArray[np.bool_]) -> None:

@@ -25,10 +25,10 @@ def lines(own: U64, opp: U64, empty: U64, out: dict[str, U64]) -> U64:
     """Empty squares from which a run of `opp` discs, closed by an `own` disc, goes in each direction.
 
     Args:
-        own: discs of the player who would move.
-        opp: discs of the other one.
-        empty: empty squares of the board.
-        out: filled: one board for each direction, as seen from the empty square.
+        own: discs of the player who would move, [..., n].
+        opp: discs of the other one, [..., n].
+        empty: empty squares of the board, [n].
+        out: filled: boards [..., n] for each direction, as seen from the empty square.
 
     Returns:
         The union over directions: the legal moves.

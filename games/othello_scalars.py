@@ -5,6 +5,7 @@ othello_features.py: "mine" is the player to move, "yours" the opponent.
 """
 
 from collections.abc import Sequence
+from functools import cache
 
 from .features import Feature
 from .othello_board import Geometry
@@ -24,12 +25,14 @@ _FLIPS = {4: (2, 3), 6: (2, 3, 4, 5, 6), 8: (2, 3, 4, 5, 6, 8, 10)}
 _WIDTHS = {4: 4, 6: 8, 8: 10}  # plies of a phase
 
 
+@cache
 def corner_names(geometry: Geometry) -> tuple[str, str, str, str]:
     """The corners, row-major: a1, h1, a8, h8 on the 8 x 8 board."""
     last = geometry.size - 1
     return tuple(geometry.names[s] for s in (0, last, geometry.size * last, geometry.size**2 - 1))  # type: ignore[return-value]
 
 
+@cache
 def near_corners(geometry: Geometry) -> tuple[tuple[str, str, str], ...]:
     """(kind, square, its corner) of the X-squares (diagonal neighbours) and C-squares (edge neighbours)."""
     last = geometry.size - 1
@@ -42,6 +45,7 @@ def near_corners(geometry: Geometry) -> tuple[tuple[str, str, str], ...]:
     return tuple(found)
 
 
+@cache
 def phases(geometry: Geometry) -> tuple[tuple[int, int], ...]:
     """First and last ply of each phase."""
     width, plies = _WIDTHS[geometry.size], geometry.max_plies - 1

@@ -89,9 +89,21 @@ class Regions:
         """The squares filled at the start."""
         return self.board([self.geometry.names[s] for s in self.geometry.centre])
 
-    def beside(self, kind: str) -> np.uint64:
-        """All "X-square"s or "C-square"s."""
-        return self.board([square for k, square, _ in near_corners(self.geometry) if k == kind])
+    @cached_property
+    def x_squares(self) -> np.uint64:
+        """Diagonal neighbours of the corners."""
+        return self.board([square for kind, square, _ in near_corners(self.geometry) if kind == "X-square"])
+
+    @cached_property
+    def c_squares(self) -> np.uint64:
+        """Neighbours of the corners on the edge."""
+        return self.board([square for kind, square, _ in near_corners(self.geometry) if kind == "C-square"])
+
+    @cached_property
+    def beside(self) -> tuple[tuple[int, int], ...]:
+        """Row and column of each square of `near_corners`."""
+        names = self.geometry.names
+        return tuple(divmod(names.index(square), self.geometry.size) for _, square, _ in near_corners(self.geometry))
 
 
 @cache
@@ -146,7 +158,7 @@ def whole_board(
         "phase": [(p.ply >= first) & (p.ply <= last) for first, last in phases(geometry)],
         "move kind": [
             _any(p.move & region)
-            for region in (places.corners, places.ring, places.beside("C-square"), places.beside("X-square"), danger)
+            for region in (places.corners, places.ring, places.c_squares, places.x_squares, danger)
         ],
         "flips": _count(p.turned),
         "flip directions": directions,
@@ -173,7 +185,7 @@ def whole_board(
             f"corners {side}": _count(mine & places.corners),
             f"centre {side}": _count(mine & places.centre),
             f"lead {side}": lead[side],
-            f"beside {side}": _bits(mine & danger, geometry, [s for _, s, _ in near_corners(geometry)]),
+            f"beside {side}": _squares(mine & danger, geometry, places.beside),
             f"edge {side}": [edge == full for edge in edges[side]],
             f"balanced {side}": [
                 (edge == inside) & (other_edge == 0) for edge, other_edge in zip(edges[side], edges[other], strict=True)
@@ -219,8 +231,7 @@ def _edges(boards: U64, geometry: Geometry) -> tuple[Count, Count, Count, Count]
     )  # fmt: skip
 
 
-def _bits(boards: U64, geometry: Geometry, names: Sequence[str]) -> list[Bools]:
+def _squares(boards: U64, geometry: Geometry, places: Sequence[tuple[int, int]]) -> list[Bools]:
     """Single squares of boards, looked up in rows of a byte each."""
-    places = [divmod(geometry.names.index(name), geometry.size) for name in names]
     rows = {row: _row(boards, row, geometry) for row in {row for row, _ in places}}
     return [(rows[row] & np.uint8(1 << column)) != 0 for row, column in places]
