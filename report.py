@@ -4,7 +4,7 @@ import json
 import math
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, Self
@@ -33,8 +33,10 @@ class Report:
     Attributes:
         dictionary: its name.
         testbed: name of the testbed.
-        scores: metric key -> score. Where both a score and its best floor in `controls` carry bootstrap replicates,
-            their paired difference is kept in the score's `details["over_floor"]`.
+        scores: metric key -> score, brought to the types of the file (None or NaN in a column of numbers is NaN, in
+            details None), so that a report read back equals the one written but for replicates. The difference of a
+            score with replicates from its best floor, paired if that has some too, is kept in the score's
+            `details["over_floor"]`.
         provenance: versions, seeds, device, dtype, checkpoint sha256, number of games, vocabulary, as JSON types;
             run times only under its key `times`, so that everything else repeats exactly.
         warnings: what a reader must know before trusting the numbers.
@@ -43,7 +45,7 @@ class Report:
 
     Raises:
         ValueError: no or a malformed name, or two scores that cannot be paired.
-        TypeError: provenance that JSON cannot hold.
+        TypeError: provenance or details that JSON cannot hold.
     """
 
     dictionary: str
@@ -63,11 +65,13 @@ class Report:
                     raise ValueError(
                         f"Report: scores map a metric name without '/' to a Score, got {key!r}: {type(score).__name__}"
                     )
+        controls = {name: _as_stored(scores, f"controls[{name!r}]") for name, scores in self.controls.items()}
         paired = {
-            key: with_over_floor(score, {name: by_key[key] for name, by_key in self.controls.items() if key in by_key})
-            for key, score in self.scores.items()
+            key: with_over_floor(score, {name: by_key[key] for name, by_key in controls.items() if key in by_key})
+            for key, score in _as_stored(self.scores, "scores").items()
         }
         object.__setattr__(self, "scores", paired)
+        object.__setattr__(self, "controls", controls)
         object.__setattr__(self, "provenance", plain(self.provenance, "provenance"))
         object.__setattr__(self, "warnings", tuple(self.warnings))
 
@@ -133,9 +137,6 @@ class Report:
 
         Returns:
             The path.
-
-        Raises:
-            TypeError: something in a score that JSON cannot hold.
         """
         provenance = {key: value for key, value in self.provenance.items() if key != "times"}
         top = {
@@ -305,6 +306,12 @@ def _unpack(block: Mapping[str, Any]) -> dict[str, Score]:
     return scores
 
 
+def _as_stored(scores: Mapping[str, Score], where: str) -> dict[str, Score]:
+    """The scores as they would come back from a file, with their replicates."""
+    stored = _unpack(plain(_pack(scores), where))
+    return {key: replace(score, replicates=scores[key].replicates) for key, score in stored.items()}
+
+
 def _ordered(values: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
     """`values` with the given names first, in their order."""
     return {name: values[name] for name in (*(n for n in names if n in values), *(n for n in values if n not in names))}
@@ -314,6 +321,8 @@ def _float(value: Any, key: str) -> float:
     """A number of the file; null is NaN."""
     if value is None:
         return NAN
+    if isinstance(value, float) and math.isnan(value):
+        return NAN  # one object, so that tables with NaN in them equal themselves
     if isinstance(value, str):
         value = _INFINITIES.get(value, value)
     if isinstance(value, bool) or not isinstance(value, int | float):

@@ -92,36 +92,53 @@ def group_standing(score: Score, group: str, controls: Mapping[str, Mapping[str,
     """Where one feature group stands between the same group of the controls."""
 
     def of(names: Iterable[str]) -> dict[str, float]:
-        found = {name: controls[name][metric] for name in names if metric in controls.get(name, {})}
-        return {name: control.groups[group] for name, control in found.items() if group in control.groups}
+        known = {name: group_values(score, name, controls.get(name, {}).get(metric)) for name in names}
+        return {name: values[group] for name, values in known.items() if group in values}
 
     return stand(score, score.groups[group], of(score.floors), of(score.ceilings))
 
 
+def group_values(score: Score, name: str, control: Score | None) -> Mapping[str, float]:
+    """A bound's value of every group: of its own score, or what the metric says of its first, built-in floor."""
+    if control is not None:
+        return control.groups
+    return score.details.get("group_floors", {}) if name == next(iter(score.floors), None) else {}
+
+
 def over_floor(score: Score, controls: Mapping[str, Score]) -> dict[str, Any] | None:
-    """The paired difference between a score and its best floor, as JSON types.
+    """The difference between a score and its best floor, as JSON types.
 
     Args:
         score: of the dictionary.
         controls: the same metric of the controls, by name.
 
     Returns:
-        `floor` (its name), `difference` (score minus floor) and the `low` and `high` of its 95 % interval; None unless
-        both the score and its best floor carry bootstrap replicates.
+        `floor` (its name), `difference` (score minus floor), the `low` and `high` of its 95 % interval, and `paired`:
+        whether the floor has replicates too; one that has none counts as exact. None without a floor, or without
+        replicates of the score.
+
+    Raises:
+        ValueError: replicates that cannot be paired.
     """
     name, value = best(score, score.floors)
-    floor = controls.get(name) if name is not None else None
-    if floor is None or score.replicates is None or floor.replicates is None:
+    if name is None or score.replicates is None:
         return None
-    if score.replicates.shape != floor.replicates.shape:
+    beneath = controls[name].replicates if name in controls else None
+    if beneath is not None and score.replicates.shape != beneath.shape:
         raise ValueError(
             f"{score.metric}: the score has {score.replicates.shape} bootstrap replicates and its floor {name!r} "
-            f"{floor.replicates.shape}; pairing needs the same games, n_resamples and seed"
+            f"{beneath.shape}; pairing needs the same games, n_resamples and seed"
         )
-    low, high = interval(score.replicates - floor.replicates)
+    low, high = interval(score.replicates - (value if beneath is None else beneath))
     if math.isnan(low) or math.isnan(high) or math.isnan(score.value):
         return None
-    return {"floor": name, "difference": score.value - value, "low": low, "high": high}
+    return {
+        "floor": name,
+        "difference": score.value - value,
+        "low": low,
+        "high": high,
+        "paired": beneath is not None,
+    }
 
 
 def with_over_floor(score: Score, controls: Mapping[str, Score]) -> Score:
@@ -138,10 +155,14 @@ def marker(score: Score) -> str:
     return "*" if better(score, difference["low"], 0) else "▼"
 
 
-def control_beats(reports: "Report | Sequence[Report]") -> list[str]:
+def control_beats(reports: "Report | Sequence[Report]", most: int | None = None) -> list[str]:
     """Sentences about every floor that scores better than a dictionary, over all groups or in one of them.
 
-    Beyond noise means that the two 95 % intervals do not overlap.
+    Beyond noise means that the two 95 % intervals do not overlap; a floor without an interval counts as exact.
+
+    Args:
+        reports: one or several.
+        most: places named in each part of a sentence before the rest is only counted; None names all.
     """
     from .report import Report
 
@@ -150,35 +171,37 @@ def control_beats(reports: "Report | Sequence[Report]") -> list[str]:
         for metric, score in report.scores.items():
             for name, floor in score.floors.items():
                 control = report.controls.get(name, {}).get(metric)
-                if name != report.dictionary and (won := _won(score, floor, control)):
-                    sentences.append(
-                        f"On {report.testbed}, the control {name!r} beats {report.dictionary!r} at {metric}: "
-                        + "; ".join(won)
-                        + "."
-                    )
+                if name == report.dictionary or not (won := _won(score, name, floor, control)):
+                    continue
+                parts = [f"{noise}: {_listed(places, most)}" for noise, places in won.items()]
+                who = f"the control {name!r} beats {report.dictionary!r} at {metric}"
+                sentences.append(f"On {report.testbed}, {who}; {'; '.join(parts)}.")
     return sentences
 
 
-def _won(score: Score, floor: float, control: Score | None) -> list[str]:
-    """Where a control is better than a score, in words."""
-    places: list[tuple[str, float, float, tuple[float, float], tuple[float, float]]] = []
-    unknown = (NAN, NAN)
-    own = (control.low, control.high) if control else unknown
-    places.append(("overall", floor, score.value, own, (score.low, score.high)))
-    for group in score.groups if control else ():
-        if control and group in control.groups:
-            intervals = control.group_intervals.get(group, unknown), score.group_intervals.get(group, unknown)
-            places.append((group, control.groups[group], score.groups[group], *intervals))
-    words = []
-    for place, winner, loser, winner_interval, loser_interval in places:
+def _listed(places: Sequence[str], most: int | None) -> str:
+    left = 0 if most is None else len(places) - most
+    return ", ".join(places if left <= 0 else [*places[:most], f"and {left} more"])
+
+
+def _won(score: Score, name: str, floor: float, control: Score | None) -> dict[str, list[str]]:
+    """Where a control is better than a score: places in words, by whether that is noise."""
+    places = [
+        ("overall", floor, score.value, (score.low, score.high), (control.low, control.high) if control else None)
+    ]
+    for group, value in group_values(score, name, control).items():
+        if group in score.groups:
+            own = score.group_intervals.get(group, (NAN, NAN))
+            places.append((group, value, score.groups[group], own, control and control.group_intervals.get(group)))
+    won: dict[str, list[str]] = {}
+    for place, winner, loser, (low, high), winner_interval in places:
         if better(score, winner, loser):
-            if any(map(math.isnan, (*winner_interval, *loser_interval))):
-                noise = "no intervals to compare"
-            else:
-                apart = winner_interval[0] > loser_interval[1] or winner_interval[1] < loser_interval[0]
-                noise = "beyond noise" if apart else "within noise"
-            words.append(f"{place} ({number(winner)} against {number(loser)}, {noise})")
-    return words
+            winner_low, winner_high = winner_interval or (winner, winner)
+            unknown = any(map(math.isnan, (low, high, winner_low, winner_high)))
+            apart = winner_low > high or winner_high < low
+            noise = "noise unknown" if unknown else "beyond noise" if apart else "within noise"
+            won.setdefault(noise, []).append(f"{place} ({number(winner)} against {number(loser)})")
+    return {noise: won[noise] for noise in ("beyond noise", "within noise", "noise unknown") if noise in won}
 
 
 def comparison(reports: Sequence["Report"], sort_by: str | None = None) -> tuple[list[str], list[Row]]:

@@ -16,7 +16,7 @@ h1{font-size:1.5rem;line-height:1.25}h2{font-size:1.25rem;margin-top:2rem;border
 h3{font-size:1.05rem;margin:1.8rem 0 .6rem}h4{font-size:.95rem;margin:0 0 .4rem}
 small{color:var(--quiet);font-weight:400}small.floor,b.floor{color:var(--floor)}
 small.ceiling,b.ceiling{color:var(--ceiling)}
-p{max-width:76ch}summary{cursor:pointer}
+summary h3{display:inline-block}p{max-width:76ch}summary{cursor:pointer}
 .notes{border-left:4px solid var(--floor);padding:.1rem 1rem;background:var(--panel);margin:1rem 0}
 .notes h2{margin:.5rem 0;border:0;font-size:1.05rem}.notes ul{padding-left:1.2rem}
 .cards{display:grid;gap:12px;grid-template-columns:repeat(auto-fill,minmax(min(100%,340px),1fr));align-items:start}

@@ -29,7 +29,7 @@ from .report_css import CSS
 from .report_svg import Bar, bar_chart, board, escape, square
 
 _MIN_SQUARES = 4  # a group that names fewer squares is no map
-_FEW = 8  # sentences shown before the rest is folded away
+_FEW = 8  # sentences, and places in each, before the rest is folded away or counted
 _BAR_HEADINGS = ("", "value", "95 %", "best floor", "best ceiling", "0-1")
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 _HOW_TO_READ = """
@@ -38,9 +38,12 @@ thing that deserves no credit, to the best <b class="ceiling">ceiling</b> ( ] ),
 at the floor and ends at the value; a dashed, hollow bar is a value on the wrong side of its floor. The thin line is the
 95&nbsp;% interval (bootstrap over games). The number in brackets rescales the value: 0 at the floor, 1 at the ceiling.
 Circles are floors, diamonds are ceilings, and an arrow at the edge is one that lies beyond it.</p>
-<p><b>*</b> better than the best floor beyond noise, <b>▼</b> worse beyond noise: the 95&nbsp;% interval of the paired
-difference leaves out 0. No mark means within noise, or no paired resampling to tell. Names that end in
-<code>_error</code> are better when lower. A metric without a floor only describes: its bar starts at 0.</p>
+<p><b>*</b> better than the best floor beyond noise, <b>▼</b> worse beyond noise: the 95&nbsp;% interval of the
+difference leaves out 0 (resampled in pairs; a floor that is a single number counts as exact). No mark means within
+noise, or nothing to tell by. Names that end in <code>_error</code> are better when lower. A metric without a floor only
+describes: its bar starts at 0.</p>
+<p>On a board a stronger colour is a higher value, the mean over the features of that square. A crossed square has no
+score: its features are never true there, or too rarely.</p>
 """
 
 
@@ -71,7 +74,7 @@ def page(reports: Sequence[Report]) -> str:
         f"<h1>{escape(title)}</h1>",
         f"<details open><summary>How to read this page</summary>{_HOW_TO_READ}</details>",
         _sentences("Warnings", warnings),
-        _sentences("Controls that beat a dictionary", control_beats(reports)),
+        _sentences("Controls that beat a dictionary", control_beats(reports, most=_FEW)),
         *(_testbed(name, of, f"t{i}") for i, (name, of) in enumerate(testbeds.items())),
         _provenance(reports),
     ]
@@ -103,11 +106,13 @@ def _testbed(name: str, reports: Sequence[Report], identifier: str) -> str:
     parts.append('<div class="cards">')
     parts += [_metric(metric, rows, f"{identifier}-m{i}") for i, metric in enumerate(metrics)]
     parts.append("</div>")
-    for i, metric in enumerate(metrics):
-        parts.append(_groups(metric, rows, f"{identifier}-g{i}"))
     top = "othello" in str(reports[0].provenance.get("game", name)).lower()
-    for i, metric in enumerate(metrics):
-        parts.append(_boards(metric, rows, top, f"{identifier}-b{i}"))
+    for details in (
+        [_groups(metric, rows, f"{identifier}-g{i}") for i, metric in enumerate(metrics)],
+        [_boards(metric, rows, top, f"{identifier}-b{i}") for i, metric in enumerate(metrics)],
+    ):
+        shown = [part for part in details if part]
+        parts += [part.replace("<details>", "<details open>", 1) for part in shown[:1]] + shown[1:]
     return "\n".join([*parts, "</section>"])
 
 
@@ -165,7 +170,7 @@ def _groups(metric: str, rows: Sequence[Row], identifier: str) -> str:
         )
         for i, (group, (bars, body)) in enumerate(charts.items())
     ]
-    return f'<h3>{escape(metric)} by group</h3><div class="cards">{"".join(cards)}</div>' if cards else ""
+    return _part(f"{metric} by group", f'<div class="cards">{"".join(cards)}</div>') if cards else ""
 
 
 def _boards(metric: str, rows: Sequence[Row], first_rank_on_top: bool, identifier: str) -> str:
@@ -201,7 +206,11 @@ def _boards(metric: str, rows: Sequence[Row], first_rank_on_top: bool, identifie
         table = _table(["square", *(escape(row.name) for row, _ in shown)], body)
         key = f'<span class="key">{number(limits[0])}<i></i>{number(limits[1])}</span>'
         parts.append(_figure(f"{escape(group)} {key}", f'<div class="boards">{"".join(boards)}</div>', table))
-    return f"<h3>{escape(metric)} by square</h3>{''.join(parts)}" if parts else ""
+    return _part(f"{metric} by square", "".join(parts)) if parts else ""
+
+
+def _part(heading: str, content: str) -> str:
+    return f"<details><summary><h3>{escape(heading)}</h3></summary>{content}</details>"
 
 
 def square_values(score: Score) -> dict[str, dict[tuple[int, int], float]]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .report import Report
 
 BAR_WIDTH = 8
-_FEW = 8  # sentences about controls before the rest is only counted
+_FEW, _FEW_PLACES = 8, 4  # sentences about controls, and places in each, before the rest is only counted
 _NAME_WIDTH, _CELL_WIDTH = 20, 18
 _STYLES = {"ceiling": "green", "dictionary": "bold", "floor": "dim"}
 _EIGHTHS = " ▏▎▍▌▋▊▉"
@@ -152,7 +152,7 @@ def _with_notes(table: object, reports: Sequence["Report"], warnings: Sequence[s
     marks = {marker(score) for report in reports for score in report.scores.values()}
     meanings = {"*": "* better than the best floor, beyond noise", "▼": "▼ worse than the best floor, beyond noise"}
     notes: list[RenderableType] = [Text(text, style="dim") for mark, text in meanings.items() if mark in marks]
-    won = control_beats(reports)
+    won = control_beats(reports, most=_FEW_PLACES)
     notes += [Text(printable(sentence), style="yellow") for sentence in won[:_FEW]]
     if len(won) > _FEW:
         notes.append(Text(f"... and {len(won) - _FEW} more such cases: control_beats(reports)", style="yellow"))

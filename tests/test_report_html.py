@@ -127,7 +127,7 @@ def test_page_says_what_must_be_known():
     for said in (
         "How to read this page",
         "othello-small: mind the gap",
-        "the control 'random dictionary' beats 'a' at coverage: legal moves (0.450 against 0.400",
+        "the control 'random dictionary' beats 'a' at coverage; noise unknown: legal moves (0.450 against 0.400)",
         "lower is better",
         "coverage by group",
         "coverage by square",
@@ -137,6 +137,19 @@ def test_page_says_what_must_be_known():
     ):
         assert said in words
     assert words.count("othello-small: mind the gap") == 1
+
+
+def test_only_the_first_metric_shows_its_groups_and_boards_at_once():
+    report = some_report()
+    coverage = report.scores["coverage"]
+    both = Report("d", "t", {"first": coverage, "second": coverage}, controls={})
+    folds = re.findall(r"<details( open)?><summary><h3>(.*?)</h3>", page([both]))
+    assert folds == [
+        (" open", "first by group"),
+        ("", "second by group"),
+        (" open", "first by square"),
+        ("", "second by square"),
+    ]
 
 
 def test_every_value_stands_in_a_table():
