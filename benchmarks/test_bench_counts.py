@@ -3,16 +3,16 @@
     pytest benchmarks/test_bench_counts.py --benchmark-group-by=group
     FIDUCIAL_BENCH_LARGE=1 pytest ...    adds 200,000 positions x 4,096 latents x 512 features
 
-A group is one size and one task. `counts`: true positives at 10 thresholds, by dense matmul or by the kernel. `best`: the
-exact best threshold and AUROC of every pair, where the reference is scikit-learn on a few pairs, scaled up to all.
+A group is one size and one task. `counts`: true positives at 10 thresholds, by dense matmul or by the kernel. `best`:
+the exact best threshold and AUROC of every pair, where the reference is scikit-learn on a few pairs, to be scaled up.
 """
 
 import os
 
 import numpy as np
 import pytest
-from fiducial.metrics.coverage_karvonen import PAPER_GRID
 from fiducial.metrics.counts import best_thresholds, counts_at, sort_codes
+from fiducial.metrics.coverage_karvonen import PAPER_GRID
 from fiducial.metrics.inputs import as_label_bits
 from fiducial.models.dictionary import Codes
 from sklearn.metrics import precision_recall_curve, roc_auc_score

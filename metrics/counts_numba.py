@@ -42,7 +42,7 @@ def lowest_bit(typingctx: Any, word: Any) -> Any:
     return types.int64(types.uint64), codegen
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True)
 def ones(size: Any) -> Any:
     """A word whose lowest `size` bits are set, 1 <= size <= 64."""
     return ALL >> np.uint64(64 - size)
@@ -181,7 +181,7 @@ def gather_blocks(label_word: Any, rows: Any, block_start: Any, first: Any, last
             columns[b, block - first] = square[b]
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True)
 def position_sum(word: Any) -> Any:
     """Sum of the positions of the set bits."""
     return (
@@ -305,6 +305,7 @@ def best_pairs(
     out_tp = np.zeros((n_latents, n_features), np.int32)
     out_on = np.zeros((n_latents, n_features), np.int32)
     out_auroc = np.empty((n_latents, n_features), np.float64)
+    none = np.int64(0)  # a literal 0 would be compiled apart
     widest = 0
     for latent in range(n_latents):
         widest = max(widest, pointers[latent + 1] - pointers[latent])
@@ -321,7 +322,7 @@ def best_pairs(
                     out_auroc[latent, f] = np.nan
                     continue
                 column = columns[b]
-                tp, n_on, above, best_tp, best_on = scan(column, block_start, block_ends, first, middle, p, 0, 0)
+                tp, n_on, above, best_tp, best_on = scan(column, block_start, block_ends, first, middle, p, none, none)
                 best_tp, best_on = refine(column, block_start, block_ends, first, middle, p, best_tp, best_on)
                 out_tp[latent, f] = best_tp
                 out_on[latent, f] = best_on
@@ -331,7 +332,7 @@ def best_pairs(
                 below_tp = 0
                 n_below = 0
                 if last > middle:
-                    shifted = columns[b, middle - first :]
+                    shifted = column[middle - first :]
                     all_tp, n_all, below, _, _ = scan(shifted, block_start, block_ends, middle, last, p, tp, n_on)
                     above += below
                     below_tp = all_tp - tp
