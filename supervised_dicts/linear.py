@@ -85,7 +85,7 @@ def regress(inputs: torch.Tensor, targets: torch.Tensor, ridge: float = 0.0) -> 
 
 
 def best_cuts(scores: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """Cut of every feature for which `score > cut` has the largest F1; 0 if that is lower, or if nothing is positive.
+    """Cut of every feature for which `score > cut` has the largest F1, at least 0; 0 if no score is above 0.
 
     Args:
         scores: float [N, F].
@@ -102,6 +102,7 @@ def best_cuts(scores: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         truth = labels[:, block].gather(0, order)
         f1 = 2 * truth.cumsum(0) / (rank + truth.sum(0))
         f1[:-1][ordered[:-1] == ordered[1:]] = -1  # equal scores are cut together
+        f1[ordered <= 0] = -1  # never fires
         best = f1.argmax(0, keepdim=True)
         here = ordered.gather(0, best)[0]
         below = ordered.gather(0, (best + 1).clamp(max=len(scores) - 1))[0]

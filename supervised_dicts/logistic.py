@@ -22,7 +22,7 @@ def fit_logistic(
     l2: torch.Tensor,
     *,
     initial: torch.Tensor | None = None,
-    tolerance: float = 1e-3,
+    tolerance: float = 1e-2,
     max_iter: int = 50,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Weights of all regressions.

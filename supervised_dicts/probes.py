@@ -20,7 +20,6 @@ from .logistic import fit_logistic
 
 L2_GRID = (100.0, 10.0)
 DECODER_RIDGE = 0.01  # held-out explained variance is best near here on Othello models, and flat
-_LOOSE = 1e-2  # tolerance while penalties are compared
 
 
 def fit_probes(
@@ -31,7 +30,7 @@ def fit_probes(
     l2: float | Sequence[float] | None = None,
     game_id: NDArray[np.integer] | None = None,
     seed: int = 0,
-    tolerance: float = 1e-3,
+    tolerance: float = 1e-2,
     max_iter: int = 50,
     name: str = "probes",
 ) -> SupervisedDictionary:
@@ -45,7 +44,8 @@ def fit_probes(
             the games, then is fitted again on all. None is `L2_GRID` if `game_id` is given, else 10.
         game_id: integer [N], game of every position; needed to choose a penalty.
         seed: which games a penalty is chosen on.
-        tolerance: gradient norm at which a probe is done, relative to sqrt(N).
+        tolerance: gradient norm at which a probe is done, relative to sqrt(N); the default is about scikit-learn's at
+            10,000 positions.
         max_iter: Newton steps at most.
         name: of the dictionary.
 
@@ -75,7 +75,7 @@ def fit_probes(
     chosen = torch.full((len(feature_names),), torch.nan)
     met = torch.ones(len(feature_names), dtype=torch.bool)
     if len(live):
-        chosen[live], start = _choose_l2(scaled, y[:, live], grid, game_id, seed, max_iter)
+        chosen[live], start = _choose_l2(scaled, y[:, live], grid, game_id, seed, tolerance, max_iter)
         weights[live], met[live] = fit_logistic(
             scaled, y[:, live], chosen[live], initial=start, tolerance=tolerance, max_iter=max_iter
         )
@@ -106,6 +106,7 @@ def _choose_l2(
     grid: Sequence[float],
     game_id: NDArray[np.integer] | None,
     seed: int,
+    tolerance: float,
     max_iter: int,
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
     """Penalty of every feature, strongest first in `grid`, and weights to start the final fit from."""
@@ -127,7 +128,7 @@ def _choose_l2(
     for value in grid:
         penalty = torch.full((len(both),), value)
         current, _ = fit_logistic(
-            x[train], y[train][:, both], penalty, initial=current, tolerance=_LOOSE, max_iter=max_iter
+            x[train], y[train][:, both], penalty, initial=current, tolerance=tolerance, max_iter=max_iter
         )
         z = held_x @ current[:, :-1].T + current[:, -1]
         loss = (F.softplus(z) - held_y * z).mean(0).cpu()
