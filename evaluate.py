@@ -14,6 +14,7 @@ from .data.assets import asset
 from .metrics import METRICS, core_behaviour, core_fidelity, core_sparsity, coverage, reconstruction
 from .metrics.score import Score
 from .models.capture import model_sha256
+from .models.controls import PermutedDictionary
 from .models.dictionary import Dictionary
 from .models.loading import load_dictionary
 from .provenance import provenance
@@ -84,13 +85,22 @@ def evaluate(
         )
     tested = Candidate(dictionary.name, "tested", dictionary, bed.x)
     n_latents = dictionary.directions.shape[0]
-    references = References(bed, n_latents, round(min(tested.codes.l0, n_latents)))
-    floors = list(_progress(references.floors(), "floors"))
+    references = References(bed, n_latents, tested.codes.l0)
+    floors = references.floors()
     ceilings = references.ceilings()
     scores = _scores(tested, bed, wanted, seed, null=True)
     controls: dict[str, Scores] = {}
     for candidate in _progress([*floors, *ceilings, references.identity()], "controls"):
         controls[candidate.name] = _control_scores(candidate, bed, wanted, seed)
+    if n_latents > 1:  # its own shuffled self: the same latents, each writing another's direction
+        shuffled = PermutedDictionary(dictionary, "decoder", seed=seed, name="permuted decoder")
+        floors.append(Candidate(shuffled.name, "floor", shuffled, bed.x))
+        asked = [name for name in wanted if name in FAMILIES["fidelity"] + FAMILIES["behaviour"]]
+        controls[shuffled.name] = {
+            name: score
+            for name, score in _scores(floors[-1], bed, asked, seed, null=False).items()
+            if METRICS[name].direction != "none"
+        }
     return Report(
         dictionary.name,
         bed.name,

@@ -1,5 +1,6 @@
 """Floors and ceilings of a testbed: what deserves no credit, and what could be had. Computed once a testbed."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -53,11 +54,14 @@ class References:
     Args:
         bed: the testbed.
         n_latents: width of the dictionaries under test; the random dictionary has the same.
-        k: their L0, rounded; the random dictionary has the same.
+        l0: theirs; the random dictionary has the same to within an eighth, so that dictionaries of about one sparsity
+            share it.
     """
 
-    def __init__(self, bed: Testbed, n_latents: int, k: int) -> None:
-        self.bed, self.n_latents, self.k = bed, n_latents, max(1, min(k, n_latents))
+    def __init__(self, bed: Testbed, n_latents: int, l0: float) -> None:
+        step = 2 ** max(0, math.floor(math.log2(max(l0, 1))) - 2)
+        self.bed, self.n_latents = bed, n_latents
+        self.k = max(1, min(step * round(l0 / step), n_latents))
 
     def floors(self) -> list[Candidate]:
         """Random dictionary, SAE of the random twin, frozen-decoder SAE, neurons, PCA."""

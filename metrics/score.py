@@ -50,11 +50,16 @@ class Score:
         return replace(self, floors={**self.floors, **(floors or {})}, ceilings={**self.ceilings, **(ceilings or {})})
 
     def normalised(self) -> float:
-        """Where the value stands between the highest floor (0) and the highest ceiling (1); NaN without both."""
+        """Where the value stands between the best floor (0) and the best ceiling (1); NaN without both.
+
+        Best is highest, or lowest for a metric whose name ends in `_error`.
+        """
         if not self.floors or not self.ceilings:
             return float("nan")
-        floor, ceiling = max(self.floors.values()), max(self.ceilings.values())
-        return (self.value - floor) / (ceiling - floor) if ceiling > floor else float("nan")
+        best = min if self.metric.endswith("_error") else max
+        floor, ceiling = best(self.floors.values()), best(self.ceilings.values())
+        ordered = ceiling < floor if best is min else ceiling > floor
+        return (self.value - floor) / (ceiling - floor) if ordered else float("nan")
 
     def __str__(self) -> str:
         bounds = [f"floor {name} {value:.3f}" for name, value in self.floors.items()]

@@ -13,7 +13,6 @@ from fiducial.references import References
 from fiducial.report import Report
 from fiducial.testbeds import testbed as make_testbed
 from fiducial.testbeds import testbeds as testbed_names
-
 from tiny import tiny_testbed
 
 
@@ -66,7 +65,9 @@ def test_every_metric_is_reported_between_its_bounds(report):
 
 
 def test_probes_are_above_every_floor_on_the_board(bed, report):
-    board = {name: scores["coverage"].groups["board"] for name, scores in report.controls.items() if "coverage" in scores}
+    board = {
+        name: scores["coverage"].groups["board"] for name, scores in report.controls.items() if "coverage" in scores
+    }
     floors = [value for name, value in board.items() if name not in ("probes", "least squares")]
     assert board["probes"] > max(floors)
 
