@@ -29,7 +29,7 @@ from .report_css import CSS
 from .report_svg import Bar, bar_chart, board, escape, square
 
 _MIN_SQUARES = 4  # a group that names fewer squares is no map
-_FEW = 8  # sentences, and places in each, before the rest is folded away or counted
+_FEW = 4  # sentences, and places in each, before the rest is folded away or counted
 _BAR_HEADINGS = ("", "value", "95 %", "best floor", "best ceiling", "0-1")
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 _HOW_TO_READ = """
@@ -74,7 +74,6 @@ def page(reports: Sequence[Report]) -> str:
         f"<h1>{escape(title)}</h1>",
         f"<details open><summary>How to read this page</summary>{_HOW_TO_READ}</details>",
         _sentences("Warnings", warnings),
-        _sentences("Controls that beat a dictionary", control_beats(reports, most=_FEW)),
         *(_testbed(name, of, f"t{i}") for i, (name, of) in enumerate(testbeds.items())),
         _provenance(reports),
     ]
@@ -96,14 +95,15 @@ def _sentences(heading: str, sentences: Sequence[str]) -> str:
     listed = f"<ul>{''.join(items[:_FEW])}</ul>"
     if more := items[_FEW:]:
         listed += f"<details><summary>{len(more)} more</summary><ul>{''.join(more)}</ul></details>"
-    return f'<section class="notes"><h2>{heading}</h2>{listed}</section>'
+    return f'<section class="notes"><h3>{heading}</h3>{listed}</section>'
 
 
 def _testbed(name: str, reports: Sequence[Report], identifier: str) -> str:
     """Everything about one testbed."""
     metrics, rows = comparison(reports)
-    parts = [f'<section id="{identifier}"><h2>{escape(name)}</h2>', _overview(metrics, rows), "<h3>Scores</h3>"]
-    parts.append('<div class="cards">')
+    parts = [f'<section id="{identifier}"><h2>{escape(name)}</h2>', _overview(metrics, rows)]
+    parts.append(_sentences("Controls that beat a dictionary", control_beats(reports, most=_FEW)))
+    parts.append('<h3>Scores</h3><div class="cards">')
     parts += [_metric(metric, rows, f"{identifier}-m{i}") for i, metric in enumerate(metrics)]
     parts.append("</div>")
     top = "othello" in str(reports[0].provenance.get("game", name)).lower()

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .report import Report
 
 BAR_WIDTH = 8
-_FEW, _FEW_PLACES = 8, 4  # sentences about controls, and places in each, before the rest is only counted
+_FEW, _FEW_PLACES = 4, 3  # sentences about controls, and places in each, before the rest is only counted
 _NAME_WIDTH, _CELL_WIDTH = 20, 18
 _STYLES = {"ceiling": "green", "dictionary": "bold", "floor": "dim"}
 _EIGHTHS = " ▏▎▍▌▋▊▉"

@@ -1,0 +1,37 @@
+"""What ships does what the README says: trained SAEs stand between the floors and the ceilings on the board."""
+
+import pytest
+from fiducial.data.assets import ASSETS, list_assets
+from fiducial.evaluate import score_shipped
+from fiducial.testbeds import SPECS
+
+LIMIT = 10_000_000  # bytes of all Othello assets
+
+
+def test_assets_fit_and_have_cards():
+    manifest = list_assets()
+    assert sum(file.stat().st_size for file in ASSETS.rglob("*") if file.is_file()) <= LIMIT
+    for name, entry in manifest.items():
+        assert entry["card"]["command"].startswith("fiducial train-"), name
+        assert entry["card"]["command"].endswith("--ship"), name
+    for spec in SPECS.values():
+        wanted = {spec.model, *spec.dictionaries.values(), *spec.twin_dictionaries.values(), *spec.controls.values()}
+        assert wanted <= set(manifest)
+
+
+@pytest.fixture(scope="module")
+def reports():
+    return score_shipped("othello-small", n_games=80, metrics=["coverage", "reconstruction"])
+
+
+@pytest.mark.parametrize("metric", ["coverage", "reconstruction"])
+def test_probes_above_saes_above_random_controls_on_the_board(reports, metric):
+    """The order that makes the testbed worth anything, with intervals that do not overlap."""
+    for report in reports:
+        low, high = report.scores[metric].group_intervals["board"]
+        board = {name: scores[metric].group_intervals["board"] for name, scores in report.controls.items()}
+        assert board["probes"][0] > high, report.dictionary
+        below = [name for name in board if name.startswith(("random dictionary", "random-model SAE"))]
+        assert len(below) == 2
+        for name in below:
+            assert board[name][1] < low, (report.dictionary, name)
