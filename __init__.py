@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from . import games, metrics
-    from .evaluate import evaluate
+    from .evaluation import evaluate
     from .models.loading import load_dictionary
     from .report import Report
-    from .testbeds import Testbed, testbed, testbeds
+    from .testbed_catalogue import Testbed, testbed, testbeds
 
 __version__ = "0.1.0"
 
@@ -26,11 +26,11 @@ __all__ = ["Report", "Testbed", "evaluate", "games", "load_dictionary", "metrics
 
 _HOMES = {
     "Report": ".report",
-    "Testbed": ".testbeds",
-    "evaluate": ".evaluate",
+    "Testbed": ".testbed_catalogue",
+    "evaluate": ".evaluation",
     "load_dictionary": ".models.loading",
-    "testbed": ".testbeds",
-    "testbeds": ".testbeds",
+    "testbed": ".testbed_catalogue",
+    "testbeds": ".testbed_catalogue",
 }
 
 

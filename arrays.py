@@ -77,7 +77,9 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
         raise ValueError(f"{path} is truncated or not a {path.suffix} file: {error}") from error
     except ValueError as error:
         if "allow_pickle" in str(error):
-            raise ValueError(f"{path} holds Python objects (a pickle), which are refused; store plain arrays") from error
+            raise ValueError(
+                f"{path} holds Python objects (a pickle), which are refused; store plain arrays"
+            ) from error
         raise
     missing = [key for key in KEYS if key not in arrays]
     if missing:

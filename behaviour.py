@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from .models.capture import run_with_replacement
 from .models.dictionary import Dictionary
-from .testbeds import Testbed
+from .testbed_catalogue import Testbed
 
 Replace = Callable[[torch.Tensor], torch.Tensor]
 

@@ -67,8 +67,8 @@ def demo(
 ) -> None:
     """The main job on what ships: score the shipped SAEs on the shipped testbeds; table and report.html."""
     _hush(quiet)
-    from .evaluate import score_shipped
-    from .testbeds import testbeds as names
+    from .evaluation import score_shipped
+    from .testbed_catalogue import testbeds as names
 
     reports = [
         report
@@ -81,7 +81,7 @@ def demo(
 @app.command()
 def testbeds() -> None:
     """The shipped testbeds."""
-    from .testbeds import testbeds as names
+    from .testbed_catalogue import testbeds as names
 
     for name, summary in names().items():
         typer.echo(f"{name:16} {summary}")
@@ -102,7 +102,9 @@ def features(
         for name in known.groups:
             rows = known.select(group=name)
             reachable = sum(feature.reachable for feature in rows)
-            typer.echo(f"{name:28} rung {rows[0].rung}  {reachable:4d} reachable of {len(rows):4d}   e.g. {rows[0].name}")
+            typer.echo(
+                f"{name:28} rung {rows[0].rung}  {reachable:4d} reachable of {len(rows):4d}   e.g. {rows[0].name}"
+            )
         return
     for feature in known.select(group=group, rung=rung):
         note = "" if feature.reachable else "  (cannot occur)"
@@ -122,19 +124,23 @@ def metrics() -> None:
 def score(
     saes: Annotated[list[str], typer.Argument(help="SAE folders, files or sae_lens releases.")],
     testbed: TestbedName = "",
-    metrics: Annotated[str | None, typer.Option("--metrics", "-m", help="Names, comma-separated; all by default.")] = None,
+    metrics: Annotated[
+        str | None, typer.Option("--metrics", "-m", help="Names, comma-separated; all by default.")
+    ] = None,
     games: Games = 500,
     seed: Seed = 0,
     out: Out = Path("fiducial-results"),
-    kind: Annotated[str | None, typer.Option(help="sae_lens, dictionary_learning, openai, safetensors; else guessed.")] = None,
+    kind: Annotated[
+        str | None, typer.Option(help="sae_lens, dictionary_learning, openai, safetensors; else guessed.")
+    ] = None,
     quiet: Quiet = False,
 ) -> None:
     """Score SAEs on a testbed."""
     _hush(quiet)
-    from .evaluate import check_metrics, evaluate
+    from .evaluation import check_metrics, evaluate
     from .models.loading import load_dictionary
-    from .testbeds import DEFAULT_TESTBED, check_testbed
-    from .testbeds import testbed as make
+    from .testbed_catalogue import DEFAULT_TESTBED, check_testbed
+    from .testbed_catalogue import testbed as make
 
     wanted = check_metrics(_split(metrics))
     name = check_testbed(testbed or DEFAULT_TESTBED)
@@ -180,7 +186,9 @@ def sample(
     from .data.transcripts import save_transcripts
 
     save_transcripts(transcripts, out)
-    typer.echo(f"wrote {games} games, {int(transcripts.scored.sum())} positions, {len(transcripts.features)} features: {out}")
+    typer.echo(
+        f"wrote {games} games, {int(transcripts.scored.sum())} positions, {len(transcripts.features)} features: {out}"
+    )
 
 
 @app.command()
@@ -196,8 +204,8 @@ def capture(
     """Activations of a testbed's model with the truth about every position."""
     _hush(quiet)
     from .models.capture import capture as run
-    from .testbeds import DEFAULT_TESTBED
-    from .testbeds import testbed as make
+    from .testbed_catalogue import DEFAULT_TESTBED
+    from .testbed_catalogue import testbed as make
 
     bed = make(testbed or DEFAULT_TESTBED, n_games=max(8, games), seed=seed)
     model = bed.twin.model if twin else bed.model
@@ -209,7 +217,9 @@ def capture(
 def train_model(
     name: Annotated[str, typer.Argument(help="othello-small, othello-6x6")],
     out: Out = Path("runs"),
-    games: Annotated[int | None, typer.Option("--games", "-n", help="Games to see in all; the recipe's by default.")] = None,
+    games: Annotated[
+        int | None, typer.Option("--games", "-n", help="Games to see in all; the recipe's by default.")
+    ] = None,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     ship: Annotated[bool, typer.Option(help="Also replace the shipped asset and its card.")] = False,
     quiet: Quiet = False,
@@ -226,7 +236,9 @@ def train_model(
 def train_sae(
     arch: Annotated[str, typer.Option(help="standard, topk, batchtopk, jumprelu, gated, matryoshka")] = "topk",
     testbed: TestbedName = "",
-    activations: Annotated[Path | None, typer.Option(help="HDF5 file of `fiducial capture` instead of fresh games.")] = None,
+    activations: Annotated[
+        Path | None, typer.Option(help="HDF5 file of `fiducial capture` instead of fresh games.")
+    ] = None,
     out: Out = Path("runs"),
     latents: Annotated[int, typer.Option(help="Width of the dictionary.", min=1)] = 1024,
     k: Annotated[int, typer.Option(help="Latents active a position, or the L0 to aim at.", min=1)] = 32,
@@ -240,7 +252,7 @@ def train_sae(
     """Train an SAE with sae_lens on activations with known truth."""
     _hush(quiet)
     from .shipping import train_shipped_sae
-    from .testbeds import DEFAULT_TESTBED
+    from .testbed_catalogue import DEFAULT_TESTBED
 
     path = train_shipped_sae(
         arch,
@@ -260,7 +272,14 @@ def train_sae(
 
 
 INTERRUPTED = 130  # what a shell reports for Ctrl-C, and what typer turns it into
-COLUMNS = ("coverage", "reconstruction", "explained_variance_score", "kl_recovered_mean_score", "legal_top1_score", "l0")
+COLUMNS = (
+    "coverage",
+    "reconstruction",
+    "explained_variance_score",
+    "kl_recovered_mean_score",
+    "legal_top1_score",
+    "l0",
+)
 
 
 def _finish(reports: Sequence[Any], out: Path) -> None:

@@ -14,7 +14,7 @@ from .models.dictionary import Codes, Dictionary, encode_in_batches
 from .models.loading import load_dictionary
 from .supervised_dicts.least_squares import fit_least_squares
 from .supervised_dicts.probes import fit_probes
-from .testbeds import Testbed
+from .testbed_catalogue import Testbed
 
 
 @dataclass(frozen=True)
@@ -137,9 +137,9 @@ class References:
 
     def _names(self) -> tuple[str, ...]:
         features = self.bed.transcripts.features
-        return features.take(features.where(counterpart=False)).names
+        return features.take(features.where(counterpart=False, reachable=True)).names
 
     def _labels(self):  # noqa: ANN202 - bool array
         features = self.bed.transcripts.features
         packed = self.bed.activations.labels[self.bed.train]
-        return features.unpack_columns(packed, features.where(counterpart=False))
+        return features.unpack_columns(packed, features.where(counterpart=False, reachable=True))

@@ -17,7 +17,7 @@ from .models.train_transformer import train_transformer
 from .models.training import train_sae
 from .models.transformers import load_transformer, save_transformer
 from .qualify import progress_line, qualify
-from .testbeds import Testbed, testbed
+from .testbed_catalogue import Testbed, testbed
 
 SAE_DATA_SEED = 10_000  # games that SAEs are trained on; scoring uses small seeds
 ROWS_IN_MEMORY = 1_000_000

@@ -136,7 +136,7 @@ import sys
 import fiducial.models.capture as capture_module
 from fiducial.cli import main
 sys.path.insert(0, {str(Path(__file__).parent)!r})
-import fiducial.testbeds as testbeds
+import fiducial.testbed_catalogue as testbeds
 from tiny import tiny_testbed
 testbeds.testbed = lambda name, **options: tiny_testbed(n_games=8)
 calls = []

@@ -72,3 +72,16 @@ def test_readme_holds_the_two_commands():
         block = re.search(rf"<!-- {marker} -->\n```sh\n(.*?)```", text, re.S)
         assert block is not None
         assert last in block[1].splitlines()[-1]
+
+
+def test_names_stay_callable_whatever_was_imported_first(tmp_path):
+    code = "import fiducial.evaluation, fiducial.testbed_catalogue, fiducial.cli, fiducial as fd; "
+    code += "assert callable(fd.evaluate); assert callable(fd.evaluate); assert 'othello-small' in fd.testbeds(); "
+    code += "assert callable(fd.testbed); assert callable(fd.load_dictionary)"
+    done = python("-c", code, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
+def test_no_module_hides_a_public_name():
+    modules = {path.stem for path in ROOT.glob("*.py")}
+    assert not modules & (set(fiducial.__all__) - {"games", "metrics"})

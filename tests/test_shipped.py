@@ -2,8 +2,8 @@
 
 import pytest
 from fiducial.data.assets import ASSETS, list_assets
-from fiducial.evaluate import score_shipped
-from fiducial.testbeds import SPECS
+from fiducial.evaluation import score_shipped
+from fiducial.testbed_catalogue import SPECS
 
 LIMIT = 10_000_000  # bytes of all Othello assets
 

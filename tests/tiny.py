@@ -2,7 +2,7 @@
 
 from fiducial.games.othello import Othello
 from fiducial.models.transformers import TransformerConfig, build_transformer
-from fiducial.testbeds import Testbed, TestbedSpec
+from fiducial.testbed_catalogue import Testbed, TestbedSpec
 
 
 def tiny_testbed(n_games=60, seed=0):

@@ -20,7 +20,7 @@ from .models.loading import load_dictionary
 from .provenance import provenance
 from .references import Candidate, References
 from .report import Report
-from .testbeds import Testbed, testbed
+from .testbed_catalogue import Testbed, testbed
 
 Scores = dict[str, Score]
 

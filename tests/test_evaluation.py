@@ -5,14 +5,14 @@ import json
 import numpy as np
 import pytest
 import torch
-from fiducial.evaluate import check_metrics, evaluate
+from fiducial.evaluation import check_metrics, evaluate
 from fiducial.metrics import METRICS
 from fiducial.models.controls import random_dictionary
 from fiducial.models.loading import load_dictionary
 from fiducial.references import References
 from fiducial.report import Report
-from fiducial.testbeds import testbed as make_testbed
-from fiducial.testbeds import testbeds as testbed_names
+from fiducial.testbed_catalogue import testbed as make_testbed
+from fiducial.testbed_catalogue import testbeds as testbed_names
 from tiny import tiny_testbed
 
 
