@@ -98,7 +98,7 @@ def ship_model(name: str, path: Path, *, games: int) -> None:
         "dtype": "float16 on disk, float32 in use",
         "quality": quality.to_dict(),
     }
-    register_asset(f"{name}/model", target, kind="transformer", card=card)
+    register_asset(f"{name}/model", target, kind="transformer", card=card, root=ASSETS)
 
 
 def training_rows(model: Any, game: Game, hook: str, n_rows: int, seed: int, device: str = "cpu") -> torch.Tensor:
@@ -194,4 +194,4 @@ def ship_sae(bed: Testbed, short: str, folder: Path, card: dict[str, Any]) -> No
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(folder, target)
     card = {"what": f"{short} SAE on {bed.hook} of {bed.name}", **card}
-    register_asset(f"{bed.name}/{short}", target, kind="sae_lens", card=json.loads(json.dumps(card)))
+    register_asset(f"{bed.name}/{short}", target, kind="sae_lens", card=json.loads(json.dumps(card)), root=ASSETS)
