@@ -67,6 +67,7 @@ def demo(
 ) -> None:
     """The main job on what ships: score the shipped SAEs on the shipped testbeds; table and report.html."""
     _hush(quiet)
+    _check_folder(out)
     from .evaluation import score_shipped
     from .testbed_catalogue import testbeds as names
 
@@ -137,6 +138,7 @@ def score(
 ) -> None:
     """Score SAEs on a testbed."""
     _hush(quiet)
+    from .data.assets import path_sha256
     from .evaluation import check_metrics, evaluate
     from .models.loading import load_dictionary
     from .testbed_catalogue import DEFAULT_TESTBED, check_testbed
@@ -144,9 +146,15 @@ def score(
 
     wanted = check_metrics(_split(metrics))
     name = check_testbed(testbed or DEFAULT_TESTBED)
-    dictionaries = [load_dictionary(sae, kind) for sae in saes]  # all are read before the first is scored
+    _check_folder(out)
+    names = distinct_names(saes)
+    dictionaries = [load_dictionary(sae, kind, name=names[sae]) for sae in names]  # all are read before any is scored
     bed = make(name, n_games=games, seed=seed)
-    _finish([evaluate(dictionary, bed, wanted, seed=seed) for dictionary in dictionaries], out)
+    reports = [
+        evaluate(dictionary, bed, wanted, seed=seed, sha256=path_sha256(Path(sae)))
+        for sae, dictionary in zip(names, dictionaries, strict=True)
+    ]
+    _finish(reports, out)
 
 
 @app.command(name="score-arrays")
@@ -295,6 +303,28 @@ def _finish(reports: Sequence[Any], out: Path) -> None:
         shown = [metric for metric in COLUMNS if metric in here[0].scores]
         _print(here[0].table() if len(here) == 1 else compare(here, metrics=shown or None))
     typer.echo(f"wrote {len(reports)} result file(s) and {out / 'report.html'}")
+
+
+def distinct_names(paths: Sequence[str]) -> dict[str, str]:
+    """A short name for every path: its last part, with as many parents as it takes to tell them apart.
+
+    >>> distinct_names(["a/topk", "b/topk", "b/gated"])
+    {'a/topk': 'a-topk', 'b/topk': 'b-topk', 'b/gated': 'gated'}
+    """
+    found: dict[str, str] = {}
+    for path in dict.fromkeys(paths):
+        parts = Path(path).parts
+        others = [Path(other).parts for other in dict.fromkeys(paths) if other != path]
+        depth = 1
+        while depth < len(parts) and any(other[-depth:] == parts[-depth:] for other in others):
+            depth += 1
+        found[path] = "-".join(part.strip("/") for part in parts[-depth:] if part != "/")
+    return found
+
+
+def _check_folder(out: Path) -> None:
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"results go into a folder, but {out} is a file")
 
 
 def _file_name(report: Any) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from .behaviour import log_probs, reference_behaviour, with_dictionary
-from .data.assets import asset
+from .data.assets import asset, path_sha256
 from .metrics import METRICS, core_behaviour, core_fidelity, core_sparsity, coverage, reconstruction
 from .metrics.score import Score
 from .models.capture import model_sha256
@@ -121,8 +121,11 @@ def score_shipped(
     """Reports of all SAEs that ship with a testbed, in its order."""
     wanted = check_metrics(metrics)
     bed = testbed(name, n_games=n_games, seed=seed)
-    saes = [load_dictionary(asset(where), "sae_lens", name=short) for short, where in bed.spec.dictionaries.items()]
-    return [evaluate(sae, bed, wanted, seed=seed) for sae in _progress(saes, f"SAEs on {name}")]
+    reports: list[Report] = []
+    for short, where in _progress(list(bed.spec.dictionaries.items()), f"SAEs on {name}"):
+        sae = load_dictionary(asset(where), "sae_lens", name=short)
+        reports.append(evaluate(sae, bed, wanted, seed=seed, sha256=path_sha256(asset(where))))
+    return reports
 
 
 def _scores(candidate: Candidate, bed: Testbed, wanted: Sequence[str], seed: int, *, null: bool) -> Scores:

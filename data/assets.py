@@ -85,6 +85,18 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def path_sha256(path: Path) -> str | None:
+    """sha256 of a file, or of the names and checksums of all files of a folder; None if there is nothing there."""
+    if path.is_file():
+        return file_sha256(path)
+    if not path.is_dir():
+        return None
+    digest = hashlib.sha256()
+    for file in sorted(p for p in path.rglob("*") if p.is_file()):
+        digest.update(f"{file.relative_to(path).as_posix()} {file_sha256(file)}\n".encode())
+    return digest.hexdigest()
+
+
 @cache
 def _verified(name: str, root: Path) -> Path:
     manifest = list_assets(root)

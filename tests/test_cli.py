@@ -10,7 +10,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from fiducial.cli import main
+from fiducial.cli import distinct_names, main
 
 FIDUCIAL = Path(sys.executable).with_name("fiducial")
 
@@ -134,7 +134,7 @@ def test_ctrl_c_leaves_no_half_file(tmp_path):
     code = f"""
 import sys
 import fiducial.models.capture as capture_module
-from fiducial.cli import main
+from fiducial.cli import distinct_names, main
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 import fiducial.testbed_catalogue as testbeds
 from tiny import tiny_testbed
@@ -153,3 +153,22 @@ main(["capture", "-o", "acts.h5", "--games", "600"])
     assert done.returncode == 130, done.stderr
     assert "interrupted" in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("paths", "names"),
+    [
+        (["x/sae"], ["sae"]),
+        (["x/sae", "y/sae", "y/sae"], ["x-sae", "y-sae"]),
+        (["runs/a/topk", "runs/b/topk", "other/b/topk"], ["a-topk", "runs-b-topk", "other-b-topk"]),
+        (["release/id", "gated"], ["id", "gated"]),
+    ],
+)
+def test_no_two_saes_share_a_result_file(paths, names):
+    assert list(distinct_names(paths).values()) == names
+
+
+def test_an_output_folder_that_is_a_file_is_refused(tmp_path, run):
+    (tmp_path / "taken").write_text("mine")
+    assert_refused(run("demo", "-o", "taken"), "taken is a file")
+    assert (tmp_path / "taken").read_text() == "mine"
