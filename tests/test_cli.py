@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -172,3 +173,16 @@ def test_an_output_folder_that_is_a_file_is_refused(tmp_path, run):
     (tmp_path / "taken").write_text("mine")
     assert_refused(run("demo", "-o", "taken"), "taken is a file")
     assert (tmp_path / "taken").read_text() == "mine"
+
+
+def test_a_pickle_with_code_in_it_is_refused_in_one_line(tmp_path):
+    class Touch:
+        def __reduce__(self):
+            return (Path.touch, (tmp_path / "ran",))
+
+    folder = tmp_path / "sae"
+    folder.mkdir()
+    (folder / "ae.pt").write_bytes(pickle.dumps({"encoder.weight": Touch()}))
+    (folder / "config.json").write_text(json.dumps({"trainer": {"dict_class": "AutoEncoderNew"}}))
+    assert_refused(shell("score", "sae", "-m", "l0", cwd=tmp_path), "sae/ae.pt", "could run code")
+    assert not (tmp_path / "ran").exists()
