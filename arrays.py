@@ -66,6 +66,8 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
         raise FileNotFoundError(f"no file at {path}")
     try:
         if path.suffix == ".npz":
+            if not zipfile.is_zipfile(path):
+                raise zipfile.BadZipFile("no zip archive")
             with np.load(path, allow_pickle=False) as stored:
                 arrays = {key: stored[key] for key in stored.files}
         elif path.suffix in (".h5", ".hdf5"):

@@ -166,6 +166,8 @@ def score_arrays(
     """Score latents against labels that were made elsewhere."""
     from .arrays import evaluate_arrays
 
+    if out is not None:
+        _check_folder(out)
     report = evaluate_arrays(file, seed=seed)
     _print(report.table())
     if out is not None:

@@ -41,6 +41,8 @@ def check_metrics(names: Sequence[str] | None) -> list[str]:
     """
     if names is None:
         return list(METRICS)
+    if isinstance(names, str):
+        return check_metrics([names])
     if not names:
         raise ValueError(f"no metric named; there are {', '.join(METRICS)}")
     for name in names:
@@ -72,10 +74,13 @@ def evaluate(
         The report; its `controls` hold the whole scores of every floor and ceiling.
 
     Raises:
+        TypeError: something that is not a dictionary, such as a path.
         KeyError: an unknown metric.
         ValueError: a dictionary of another width than the testbed, or one whose latents are NaN or infinite.
     """
     wanted = check_metrics(metrics)
+    if not isinstance(dictionary, Dictionary):
+        raise TypeError(f"evaluate takes a dictionary, got {type(dictionary).__name__}; read one with load_dictionary")
     started = time.perf_counter()
     width = dictionary.directions.shape[1]
     if width != bed.d_in:

@@ -170,7 +170,7 @@ class Testbed:
         seed: int = 0,
         device: str = "cpu",
     ) -> None:
-        if n_games < 8:
+        if not isinstance(n_games, int) or n_games < 8:
             raise ValueError(f"a testbed needs at least 8 games (half choose, half report), got n_games={n_games}")
         if seed < 0:
             raise ValueError(f"seed must be >= 0, got {seed}")

@@ -165,7 +165,11 @@ class FeatureSet(Sequence[Feature]):
             KeyError: an unknown group.
             ValueError: nothing is left.
         """
-        return self.take(self.where(**conditions))
+        found = self.where(**conditions)
+        if not len(found):
+            asked = ", ".join(f"{key} {value!r}" for key, value in conditions.items() if value is not None)
+            raise ValueError(f"no feature has {asked}; rungs are {sorted({f.rung for f in self._features})}")
+        return self.take(found)
 
     def take(self, indices: Iterable[int]) -> "FeatureSet":
         """The features at `indices`, in that order."""

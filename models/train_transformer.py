@@ -174,6 +174,9 @@ def train_transformer(
             if evaluate and (step % evaluate_every == 0 or step == recipe.steps):
                 model.eval()
                 evaluate(model, step * recipe.batch_size)
+        if evaluate and first >= recipe.steps:  # the checkpoint was already complete
+            model.eval()
+            evaluate(model, step * recipe.batch_size)
     finally:
         bar.close()
         if checkpoint and step > first:

@@ -114,6 +114,8 @@ def test_bad_array_files_are_refused(tmp_path, arrays, run):
     assert_refused(run("score-arrays", "cut.npz"), "truncated or not a .npz")
     np.savez(tmp_path / "few.npz", latents=np.ones((4, 2)))
     assert_refused(run("score-arrays", "few.npz"), "lacks labels, game_id")
+    (tmp_path / "text.npz").write_text("hello")
+    assert_refused(run("score-arrays", "text.npz"), "truncated or not a .npz")
     (tmp_path / "notes.txt").write_text("hello")
     assert_refused(run("score-arrays", "notes.txt"), "expected a .npz or .h5")
     np.savez(tmp_path / "obj.npz", latents=np.array([{}], dtype=object), labels=np.ones(1), game_id=np.ones(1))
@@ -172,6 +174,8 @@ def test_no_two_saes_share_a_result_file(paths, names):
 def test_an_output_folder_that_is_a_file_is_refused(tmp_path, run):
     (tmp_path / "taken").write_text("mine")
     assert_refused(run("demo", "-o", "taken"), "taken is a file")
+    assert_refused(run("score-arrays", "x.npz", "-o", "taken"), "taken is a file")
+    assert_refused(run("features", "othello", "--rung", "9"), "no feature has rung 9")
     assert (tmp_path / "taken").read_text() == "mine"
 
 

@@ -118,6 +118,15 @@ def test_a_dictionary_of_another_width_is_refused(bed):
         evaluate(wrong, bed)
 
 
+def test_a_path_is_no_dictionary(bed):
+    with pytest.raises(TypeError, match="read one with load_dictionary"):
+        evaluate("path/to/sae", bed)
+
+
+def test_one_metric_may_be_named_alone():
+    assert check_metrics("coverage") == ["coverage"]
+
+
 def test_unknown_metrics_are_refused_with_a_hint():
     with pytest.raises(KeyError, match="did you mean coverage"):
         check_metrics(["coverag"])

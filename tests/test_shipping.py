@@ -46,6 +46,8 @@ def test_a_model_is_trained_shipped_and_gone_on_with(tmp_path, assets):
     trained, _ = load_transformer(path)
     for key, value in trained.state_dict().items():
         assert torch.equal(value, shipped.state_dict()[key])
+    shipping.train_shipped_model("tiny", tmp_path / "runs", log=lines.append, progress=False)  # already complete
+    assert lines[-1] == lines[-2]
     before = path.read_bytes()
     shipping.train_shipped_model("tiny", tmp_path / "runs", games=640, log=lines.append, progress=False)
     assert path.read_bytes() != before
