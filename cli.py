@@ -281,6 +281,18 @@ def train_sae(
     typer.echo(f"wrote {path}")
 
 
+@app.command(name="score-cards")
+def score_cards(testbed: TestbedName = "", games: Games = 200, seed: Seed = 0, quiet: Quiet = False) -> None:
+    """Score the shipped SAEs again and write it into the cards of what ships."""
+    _hush(quiet)
+    from .shipping import score_cards as write
+    from .testbed_catalogue import DEFAULT_TESTBED, check_testbed
+
+    name = check_testbed(testbed or DEFAULT_TESTBED)
+    write(name, n_games=games, seed=seed)
+    typer.echo(f"wrote the cards of {name}")
+
+
 INTERRUPTED = 130  # what a shell reports for Ctrl-C, and what typer turns it into
 COLUMNS = (
     "coverage",

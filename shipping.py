@@ -8,16 +8,18 @@ from typing import Any
 
 import torch
 
-from .data.assets import ASSETS, register_asset
+from .data.assets import ASSETS, list_assets, register_asset
+from .evaluation import score_shipped
 from .games.othello import Othello
 from .games.transcripts import Game
+from .metrics.score import Score
 from .models.capture import model_activations
 from .models.recipes import MODEL_RECIPES
 from .models.train_transformer import train_transformer
 from .models.training import train_sae
 from .models.transformers import load_transformer, save_transformer
 from .qualify import progress_line, qualify
-from .testbed_catalogue import Testbed, testbed
+from .testbed_catalogue import SPECS, Testbed, testbed
 
 SAE_DATA_SEED = 10_000  # games that SAEs are trained on; scoring uses small seeds
 ROWS_IN_MEMORY = 1_000_000
@@ -73,7 +75,9 @@ def train_shipped_model(
         progress=progress,
     )
     path = folder / "model.safetensors"
-    save_transformer(model, made.config, path, dtype=torch.float16, metadata={"game": world.name, "seed": "0"})
+    save_transformer(
+        model, made.config, path, dtype=torch.float16, metadata={"game": world.name, "seed": str(recipe.seed)}
+    )
     if ship:
         ship_model(name, path, games=recipe.games)
     return path
@@ -195,3 +199,40 @@ def ship_sae(bed: Testbed, short: str, folder: Path, card: dict[str, Any]) -> No
     shutil.copytree(folder, target)
     card = {"what": f"{short} SAE on {bed.hook} of {bed.name}", **card}
     register_asset(f"{bed.name}/{short}", target, kind="sae_lens", card=json.loads(json.dumps(card)), root=ASSETS)
+
+
+CARD_METRICS = ("coverage", "reconstruction")
+
+
+def score_cards(name: str, *, n_games: int = 200, seed: int = 0) -> None:
+    """Score what ships on a testbed and write it into the cards.
+
+    Each SAE's card gets its coverage and reconstruction of the board; the model's card gets the order that makes the
+    testbed worth anything: probes, its SAEs, the SAE of the random twin, the random dictionary.
+
+    Args:
+        name: of the testbed.
+        n_games: games to score on.
+        seed: of the games and the bootstrap.
+    """
+    reports = score_shipped(name, n_games=n_games, seed=seed, metrics=CARD_METRICS)
+    cards = {asset_name: dict(entry["card"]) for asset_name, entry in list_assets(ASSETS).items()}
+    known = {report.dictionary: _board(report.scores) for report in reports}
+    spec = SPECS[name]
+    by = f"fiducial score-cards --testbed {name} --games {n_games} --seed {seed}"
+    for short, asset_name in spec.dictionaries.items():
+        cards[asset_name]["board"] = {"command": by, **known[short]}
+    controls = {control: _board(scores) for control, scores in reports[0].controls.items() if scores}
+    cards[spec.model]["board"] = {"command": by, "saes": known, "references": controls}
+    for asset_name in (spec.model, *spec.dictionaries.values()):
+        entry = list_assets(ASSETS)[asset_name]
+        register_asset(asset_name, ASSETS / entry["path"], kind=entry["kind"], card=cards[asset_name], root=ASSETS)
+
+
+def _board(scores: dict[str, Score]) -> dict[str, list[float]]:
+    """Value and interval of the group `board`, rounded, by metric."""
+    return {
+        metric: [round(value, 4) for value in (score.groups["board"], *score.group_intervals["board"])]
+        for metric, score in scores.items()
+        if "board" in score.groups
+    }

@@ -1,8 +1,8 @@
 """Muon in float32, equal shapes batched.
 
 The rule is that of `torch.optim.Muon` (Jordan et al. 2024): momentum, then the nearest semi-orthogonal matrix by five
-Newton-Schulz steps. torch's class iterates in bfloat16, which a CPU without bfloat16 instructions emulates some
-hundred times slower than float32; and it visits one matrix at a time.
+Newton-Schulz steps. torch's class iterates in bfloat16, which a CPU without bfloat16 instructions has to
+emulate, far slower than float32; and it visits one matrix at a time.
 """
 
 from collections.abc import Callable, Iterable

@@ -15,6 +15,9 @@ def test_assets_fit_and_have_cards():
         assert entry["card"]["command"].startswith("fiducial train-"), name
         assert entry["card"]["command"].endswith("--ship"), name
     for spec in SPECS.values():
+        order = manifest[spec.model]["card"]["board"]
+        assert set(order["saes"]) == set(spec.dictionaries)
+        assert "probes" in order["references"]
         wanted = {spec.model, *spec.dictionaries.values(), *spec.twin_dictionaries.values(), *spec.controls.values()}
         assert wanted <= set(manifest)
 
