@@ -21,7 +21,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-U64 = NDArray[np.uint64]
+from .bitboards import U64, bit_index, popcount, select_bit, unpack_squares
 
 SIZES = (4, 6, 8)
 BLACK, WHITE = 0, 1
@@ -96,19 +96,7 @@ class Geometry:
 
     def unpack(self, boards: U64) -> NDArray[np.bool_]:
         """Bitboards [...] to one boolean a square [..., size * size]."""
-        contiguous = np.ascontiguousarray(boards).astype("<u8", copy=False)
-        planes = np.unpackbits(contiguous[..., None].view(np.uint8), axis=-1, bitorder="little")
-        return planes[..., self.bits].view(np.bool_)
-
-
-def popcount(boards: U64) -> NDArray[np.int64]:
-    """Set bits of each board, int64 of the same shape."""
-    return np.bitwise_count(boards).astype(np.int64)
-
-
-def bit_index(single: U64) -> NDArray[np.int64]:
-    """Index of the one set bit of each board; -1 for an empty board."""
-    return np.where(single == 0, -1, np.bitwise_count(single - _ONE).astype(np.int64))
+        return unpack_squares(boards)[..., self.bits]
 
 
 def legal_moves(own: U64, opp: U64, mask: np.uint64) -> U64:
@@ -152,21 +140,6 @@ def flips(own: U64, opp: U64, move: U64) -> U64:
     reach *= ((reach >> _STEPS) & own) != 0
     turned |= np.bitwise_or.reduce(reach, axis=0)
     return turned
-
-
-def select_bit(boards: U64, k: NDArray[np.int64]) -> U64:
-    """The k-th lowest set bit (from 0) of each board as a single bit; 0 where there are not that many."""
-    rest = k.astype(np.uint8)
-    low = np.zeros(boards.shape, np.uint64)  # position reached so far
-    window = boards
-    for width in (32, 16, 8, 4, 2, 1):
-        below = np.bitwise_count(window & np.uint64((1 << width) - 1))
-        skip = rest >= below
-        rest -= below * skip
-        step = skip * np.uint64(width)
-        low += step
-        window = window >> step
-    return (window & _ONE) << low
 
 
 @dataclass(frozen=True)

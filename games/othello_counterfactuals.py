@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .othello_board import U64, Geometry, legal_moves, play_random
+from .bitboards import U64
+from .othello_board import Geometry, legal_moves, play_random
 
 # Games drawn at a time, each the base of one pair at most; and rounds before giving up.
 _POOL, _ROUNDS = 512, 1000

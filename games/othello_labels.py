@@ -10,7 +10,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from .othello_board import U64, WHITE, Geometry, Record
+from .bitboards import U64
+from .othello_board import WHITE, Geometry, Record
 from .othello_features import DIRECTIONS, Block
 from .othello_relations import around, length_lines, lines, stable
 from .othello_whole import Positions, whole_board

@@ -8,7 +8,8 @@ from functools import cache
 
 import numpy as np
 
-from .othello_board import U64, Geometry
+from .bitboards import U64
+from .othello_board import Geometry
 
 STEPS = (1, 7, 8, 9)
 # Direction seen from the empty end of a line that a flood by each step reaches: `<<` first, then `>>`.

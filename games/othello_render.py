@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .othello_board import BLACK, Geometry, Record, legal_moves, popcount
+from .bitboards import popcount
+from .othello_board import BLACK, Geometry, Record, legal_moves
 
 _CELL, _MARGIN = 40, 24
 

@@ -7,7 +7,8 @@ from functools import cache, cached_property, reduce
 import numpy as np
 from numpy.typing import NDArray
 
-from .othello_board import BLACK, U64, Geometry
+from .bitboards import U64
+from .othello_board import BLACK, Geometry
 from .othello_features import DIRECTIONS
 from .othello_relations import INNER_FILES, around, shifted
 from .othello_scalars import corner_names, near_corners, phases
