@@ -118,7 +118,8 @@ def replay(
     """
     if origin.ndim != 2 or not origin.shape == target.shape == promotion.shape:
         raise ValueError(
-            f"origin, target and promotion must be [games, plies], got {[list(a.shape) for a in (origin, target, promotion)]}"
+            "origin, target and promotion must be [games, plies] of one shape, got "
+            f"{list(origin.shape)}, {list(target.shape)}, {list(promotion.shape)}"
         )
     n, plies = origin.shape
     made = origin >= 0

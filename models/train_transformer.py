@@ -9,7 +9,7 @@ a run resumed from a checkpoint continues exactly.
 
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -22,8 +22,6 @@ from .transformers import TransformerConfig, build_transformer
 
 if TYPE_CHECKING:
     from transformer_lens.model_bridge import TransformerBridge
-
-CHUNK = 4096  # games generated at a time; part of the recipe, since it decides which games form a batch
 
 
 class MoveSource(Protocol):
@@ -48,6 +46,7 @@ class Recipe:
         warmup_steps: steps of linear warm-up.
         decay_fraction: share of the run, at its end, over which the rates fall linearly to 0.
         grad_clip: largest gradient norm.
+        chunk: games generated at a time, which decides what games form a batch.
     """
 
     games: int
@@ -59,6 +58,7 @@ class Recipe:
     warmup_steps: int = 100
     decay_fraction: float = 0.4
     grad_clip: float = 1.0
+    chunk: int = 4096
 
     @property
     def steps(self) -> int:
@@ -81,18 +81,20 @@ def exact_target_loss(logits: torch.Tensor, allowed: torch.Tensor) -> torch.Tens
     """
     count = allowed.sum(-1)
     scored = count > 0
-    log_probs = logits.float().log_softmax(-1)
-    cross_entropy = -(log_probs * allowed).sum(-1)[scored] / count[scored]
-    return (cross_entropy - count[scored].log()).mean()
+    logits = logits.float()
+    # The mean log-probability of the allowed tokens without writing out all log-probabilities, which a large
+    # vocabulary makes as dear as the model itself.
+    mean_logit = torch.einsum("bpv,bpv->bp", logits, allowed.to(logits.dtype))[scored] / count[scored]
+    return (logits.logsumexp(-1)[scored] - mean_logit - count[scored].log()).mean()
 
 
 def _batches(source: MoveSource, recipe: Recipe, first: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    per_chunk = CHUNK // recipe.batch_size
+    per_chunk = recipe.chunk // recipe.batch_size
     loaded, tokens, allowed = -1, np.empty(0), np.empty(0)
     for step in range(first, recipe.steps):
         chunk, row = divmod(step, per_chunk)
         if chunk != loaded:
-            tokens, allowed = source.next_moves(CHUNK, [recipe.seed, chunk])
+            tokens, allowed = source.next_moves(recipe.chunk, [recipe.seed, chunk])
             loaded = chunk
         rows = slice(row * recipe.batch_size, (row + 1) * recipe.batch_size)
         yield torch.from_numpy(tokens[rows]), torch.from_numpy(allowed[rows])
@@ -186,7 +188,7 @@ def train_transformer(
 
 
 def _identity(config: TransformerConfig, recipe: Recipe) -> dict[str, Any]:
-    return {"config": asdict(config), "seed": recipe.seed, "batch_size": recipe.batch_size}
+    return {"config": config.to_dict(), "seed": recipe.seed, "batch_size": recipe.batch_size}
 
 
 def _store(

@@ -11,16 +11,11 @@ from fiducial.models.transformers import TransformerConfig
 
 GAME = Othello(4)
 CONFIG = TransformerConfig(n_layers=1, d_model=16, n_heads=2, d_mlp=32, n_ctx=GAME.n_positions, d_vocab=13)
-RECIPE = Recipe(games=64 * 12, warmup_steps=3)
+RECIPE = Recipe(games=64 * 12, warmup_steps=3, chunk=256)  # four steps a chunk, so that runs cross several
 
 
 def train(recipe=RECIPE, config=CONFIG, **fields):
     return train_transformer(GAME, config, recipe, progress=False, **fields)
-
-
-@pytest.fixture(autouse=True)
-def small_chunks(monkeypatch):
-    monkeypatch.setattr(train_module, "CHUNK", 256)  # four steps a chunk, so that runs cross several
 
 
 @pytest.fixture(scope="module")
@@ -171,7 +166,7 @@ def test_evaluate_is_called_with_games_seen():
 
 
 def test_the_rate_warms_up_stays_and_falls():
-    recipe = Recipe(games=6400, warmup_steps=10, decay_fraction=0.5)
+    recipe = Recipe(games=6400, warmup_steps=10, decay_fraction=0.5, chunk=256)
     rates = [recipe.rate(step) for step in range(100)]
     assert rates[0] == pytest.approx(0.1)
     assert rates[9:51] == [1.0] * 42
