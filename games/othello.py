@@ -13,10 +13,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from .blocks import Block, feature_set
 from .features import Feature, FeatureSet
 from .othello_board import Geometry, Record, play_random, replay
 from .othello_counterfactuals import disc_flips
-from .othello_features import VOCABULARIES, Block, feature_set, planes
+from .othello_features import VOCABULARIES, planes
 from .othello_labels import Layout, label_record
 from .othello_published import PUBLISHED, published_features, published_labels
 from .othello_render import as_svg, as_text, view_of

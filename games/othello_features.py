@@ -9,9 +9,9 @@ features. Planes come first and their number is even, so that what follows start
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
-from .features import Feature, FeatureSet
+from .blocks import Block
+from .features import Feature
 from .othello_board import Geometry
 
 # Row and column steps of the eight directions, in the published order.
@@ -26,28 +26,6 @@ DIRECTIONS: dict[str, tuple[int, int]] = {
     "north-west": (-1, -1),
 }
 VOCABULARIES = ("standard", "full")
-
-
-@dataclass(frozen=True)
-class Block:
-    """Features that are computed together.
-
-    Attributes:
-        key: name of the block in the labeller.
-        features: in order.
-        squares: row-major square of each feature; None if they belong to no square.
-        thresholds: a feature holds if the block's count is at least this; None for planes and flags.
-    """
-
-    key: str
-    features: tuple[Feature, ...]
-    squares: tuple[int, ...] | None = None
-    thresholds: tuple[int, ...] | None = None
-
-    @property
-    def is_plane(self) -> bool:
-        """One feature a square of the whole board, computed as a bitboard."""
-        return self.key.startswith("plane ")
 
 
 def room(geometry: Geometry, square: int, direction: str) -> int:
@@ -262,8 +240,3 @@ def planes(geometry: Geometry, vocabulary: str = "standard") -> tuple[Block, ...
         raise ValueError(f"Othello vocabulary must be one of {VOCABULARIES}, got {vocabulary!r}")
     blocks = [*_square_planes(geometry), *_move_planes(geometry), *_strategy_planes(geometry)]
     return tuple(blocks + _length_planes(geometry) if vocabulary == "full" else blocks)
-
-
-def feature_set(blocks: Sequence[Block]) -> FeatureSet:
-    """The features of all blocks, in order."""
-    return FeatureSet(feature for block in blocks for feature in block.features)

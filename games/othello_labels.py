@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .bitboards import U64
+from .blocks import Block
 from .othello_board import WHITE, Geometry, Record
-from .othello_features import DIRECTIONS, Block
+from .othello_features import DIRECTIONS
 from .othello_relations import around, length_lines, lines, stable
 from .othello_whole import Positions, whole_board
 

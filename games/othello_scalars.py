@@ -7,9 +7,10 @@ othello_features.py: "mine" is the player to move, "yours" the opponent.
 from collections.abc import Sequence
 from functools import cache
 
+from .blocks import Block
 from .features import Feature
 from .othello_board import Geometry
-from .othello_features import DIRECTIONS, Block
+from .othello_features import DIRECTIONS
 
 SIDES = ("north", "east", "south", "west")
 _PLAYERS = (("own", "mine", "the player to move"), ("opp", "yours", "the opponent"))
