@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +10,11 @@ import torch
 
 if TYPE_CHECKING:
     from transformer_lens.model_bridge import TransformerBridge
+
+
+ACTIVATIONS = ("gelu", "gelu_new", "relu")
+NORMALIZATIONS = ("LN", "LNPre")
+_SIZES = ("n_layers", "d_model", "n_heads", "d_mlp", "n_ctx", "d_vocab")
 
 
 @dataclass(frozen=True)
@@ -23,6 +28,9 @@ class TransformerConfig:
         d_mlp: hidden width of the MLP.
         n_ctx: longest input, in tokens.
         d_vocab: number of tokens.
+        act_fn: of the MLP; one of `ACTIVATIONS`: gelu is the exact one, gelu_new its tanh approximation (GPT-2's).
+        normalization: `LN`, or `LNPre` for layer norms whose weights are folded into what reads them.
+        eps: added to the variance in layer norms.
     """
 
     n_layers: int
@@ -31,13 +39,28 @@ class TransformerConfig:
     d_mlp: int
     n_ctx: int
     d_vocab: int
+    act_fn: str = "gelu"
+    normalization: str = "LN"
+    eps: float = 1e-5
 
     def __post_init__(self) -> None:
-        for name, value in asdict(self).items():
+        for name in _SIZES:
+            value = getattr(self, name)
             if not isinstance(value, int) or value < 1:
                 raise ValueError(f"{name} must be a positive integer, got {value!r}")
+        if self.act_fn not in ACTIVATIONS:
+            raise ValueError(f"act_fn must be one of {', '.join(ACTIVATIONS)}, got {self.act_fn!r}")
+        if self.normalization not in NORMALIZATIONS:
+            raise ValueError(f"normalization must be one of {', '.join(NORMALIZATIONS)}, got {self.normalization!r}")
+        if not 0 < self.eps < 1:
+            raise ValueError(f"eps must lie between 0 and 1, got {self.eps!r}")
         if self.d_model % self.n_heads:
             raise ValueError(f"n_heads must divide d_model, got {self.n_heads} and {self.d_model}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """The sizes, and what else is not as usual; files written before there was a choice hold the same."""
+        usual = {field.name: field.default for field in fields(self)}
+        return {key: value for key, value in asdict(self).items() if key in _SIZES or value != usual[key]}
 
 
 def build_transformer(config: TransformerConfig, seed: int, device: str = "cpu") -> "TransformerBridge":
@@ -47,9 +70,9 @@ def build_transformer(config: TransformerConfig, seed: int, device: str = "cpu")
     """
     from transformer_lens.model_bridge import TransformerBridge
 
-    settings = asdict(config)
+    settings: dict[str, Any] = {name: getattr(config, name) for name in (*_SIZES, "act_fn", "eps")}
     settings["d_head"] = config.d_model // config.n_heads
-    settings |= {"act_fn": "gelu", "normalization_type": "LN", "seed": seed}
+    settings |= {"normalization_type": config.normalization, "seed": seed}
     with torch.random.fork_rng(devices=[]):  # boot_native seeds the global generator
         return TransformerBridge.boot_native(settings, device=device)
 
@@ -66,7 +89,7 @@ def save_transformer(
     from safetensors.torch import save_file
 
     tensors = {name: value.detach().to("cpu", dtype).contiguous() for name, value in model.state_dict().items()}
-    header = {"fiducial_format": "transformer-1", "config": json.dumps(asdict(config)), **(metadata or {})}
+    header = {"fiducial_format": "transformer-1", "config": json.dumps(config.to_dict()), **(metadata or {})}
     partial = path.with_suffix(path.suffix + ".partial")
     save_file(tensors, partial, metadata=header)
     partial.replace(path)
