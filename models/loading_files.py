@@ -69,7 +69,8 @@ def read_pickle(path: Path) -> dict[str, Any]:
             f"code. Save its state_dict as safetensors instead. ({reason})"
         ) from error
     except (RuntimeError, EOFError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
-        raise ValueError(f"{path} is damaged or not a torch file: {str(error).splitlines()[0][:200]}") from error
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]  # of an empty file nothing is said
+        raise ValueError(f"{path} is damaged or not a torch file: {reason}") from error
     if not isinstance(content, dict):
         raise ValueError(f"{path} must hold a state dict, got {type(content).__name__}")
     return content
