@@ -16,7 +16,7 @@ from pathlib import Path
 
 from .controls import identity_dictionary
 from .dictionary import Dictionary
-from .loading_dictionary_learning import convert_dictionary_learning
+from .loading_dictionary_learning import convert_dictionary_learning, is_identity
 from .loading_files import build_sae
 from .loading_openai import convert_openai
 from .loading_sae_lens import load_release, load_sae_lens_folder
@@ -99,6 +99,8 @@ def _guess_folder(path: Path) -> str:
         raise ValueError(f"{path} holds both a sae_lens and a dictionary_learning dictionary; give kind")
     if whole:
         return whole[0]
+    if present["dictionary_learning"] == ["config.json"] and is_identity(path / "config.json"):
+        return "dictionary_learning"  # it has no weights
     for kind, files in present.items():
         if files:
             missing = next(file for file in pairs[kind] if file not in files)

@@ -11,7 +11,7 @@ Equations of the seven classes, x an activation, f its latents (read from the re
 | BatchTopKSAE, MatryoshkaBatchTopKSAE | a [a > t], a = relu(E(x - b) + e), one threshold t | D f + b |
 | JumpReluAutoEncoder | relu(a [a > t]), a = E x + e, a threshold a latent | D f + b |
 
-and IdentityDict, f = x.
+and IdentityDict, f = x, called Identity in the board-game release.
 """
 
 from collections.abc import Callable
@@ -23,6 +23,7 @@ import torch
 
 from .loading_files import Converted, check_shapes, pick, read_json, read_pickle
 
+IDENTITIES = ("IdentityDict", "Identity")
 _LINEAR = {"W_enc": ("encoder.weight", True), "W_dec": ("decoder.weight", True)}
 _MATRICES = {"W_enc": ("W_enc", False), "W_dec": ("W_dec", False), "b_enc": ("b_enc", False), "b_dec": ("b_dec", False)}
 
@@ -41,7 +42,7 @@ def convert_dictionary_learning(folder: Path) -> Converted | int:
     if not isinstance(trainer, dict) or not isinstance(trainer.get("dict_class"), str):
         raise ValueError(f"{config_file}: expected the class of the dictionary at trainer.dict_class")
     dict_class = trainer["dict_class"].rsplit(".", 1)[-1]
-    if dict_class == "IdentityDict":
+    if dict_class in IDENTITIES:
         return _size(trainer, "activation_dim", config_file)
     if dict_class not in _CLASSES:
         near = get_close_matches(dict_class, _CLASSES, n=1)
@@ -65,6 +66,21 @@ def convert_dictionary_learning(folder: Path) -> Converted | int:
         dictionary_learning_config=config,
     )
     return converted
+
+
+def trainer_of(config: Path) -> dict[str, Any] | None:
+    """The part of a config.json that names the class of the dictionary; None if it is another file or damaged."""
+    try:
+        trainer = read_json(config).get("trainer")
+    except (FileNotFoundError, ValueError):
+        return None
+    return trainer if isinstance(trainer, dict) and isinstance(trainer.get("dict_class"), str) else None
+
+
+def is_identity(config: Path) -> bool:
+    """Whether a config.json is that of an identity dictionary, which needs no weights beside it."""
+    trainer = trainer_of(config)
+    return trainer is not None and trainer["dict_class"].rsplit(".", 1)[-1] in IDENTITIES
 
 
 def _size(trainer: dict[str, Any], key: str, path: Path) -> int:
