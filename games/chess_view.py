@@ -65,18 +65,24 @@ class View:
     shape: tuple[int, int]
 
     @staticmethod
-    def of_record(record: Record, games: slice = slice(None)) -> "View":
-        """All positions of some games, the ones before the first move included.
+    def of_record(record: Record, games: slice = slice(None), n_plies: int | None = None) -> "View":
+        """The first positions of some games, the ones before the first move included.
 
         After the end of a game its last position repeats, with no move made (`origin` is -1).
+
+        Args:
+            record: the games.
+            games: which of them.
+            n_plies: positions of each, all by default.
         """
-        n_plies = len(record.boards)
+        n_plies = len(record.boards) if n_plies is None else n_plies
         # With the first position twice, boards and the boards before them are two windows on one copy.
-        twice = [np.concatenate([array[:1, games], array[:, games]]) for array in record.boards.arrays()]
+        twice = [np.concatenate([array[:1, games], array[:n_plies, games]]) for array in record.boards.arrays()]
         shape = (n_plies, twice[0].shape[1])
+        part = slice(n_plies - 1), games
         nothing = np.full((1, shape[1]), -1, np.int8)
-        moves = [np.concatenate([nothing, array[:, games]]) for array in (record.origin, record.target)]
-        promotion = np.concatenate([nothing + np.int8(1), record.promotion[:, games]])
+        moves = [np.concatenate([nothing, array[part]]) for array in (record.origin, record.target)]
+        promotion = np.concatenate([nothing + np.int8(1), record.promotion[part]])
         made = np.cumsum(moves[0] >= 0, axis=0, dtype=np.int16)
         return View(
             Boards(*(array[1:].reshape(-1) for array in twice)),
