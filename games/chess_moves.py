@@ -103,17 +103,19 @@ def choose(side: Relative, found: U64, turn: NDArray[np.bool_], draws: NDArray[n
         Origin and target as single bits of the board as it is (0 where there is no move), and the promotion piece.
     """
     counts = weights(found)
-    ends = np.cumsum(counts, axis=0, dtype=np.uint16)
+    ends = counts.astype(np.uint16)
+    for row in range(1, N_WAYS):  # np.cumsum walks along the short axis, ten times slower
+        ends[row] += ends[row - 1]
     # 32 random bits times at most 218 moves: the bias of this scaling is below 1e-7.
     pick = ((draws.astype(np.uint64) * ends[-1]) >> np.uint64(32)).astype(np.uint16)
-    way = np.minimum((ends <= pick).sum(axis=0), N_WAYS - 1)
+    way = np.minimum(np.add.reduce((ends <= pick).view(np.uint8), axis=0, dtype=np.uint8), N_WAYS - 1)
     columns = np.arange(len(turn))
     within = pick - (ends[way, columns] - counts[way, columns])
     promotes = way >= PROMOTE
     target = select_bit(found[way, columns], np.where(promotes, within >> 2, within))
     promotion = np.where(promotes, (within & 3) + chess.KNIGHT, 0).astype(np.uint64)
     origin = np.zeros(len(turn), np.uint64)
-    order = np.argsort(way.astype(np.uint8), kind="stable")
+    order = np.argsort(way, kind="stable")
     starts = np.searchsorted(way[order], np.arange(N_WAYS + 1))
     for w in range(N_WAYS):
         rows = order[starts[w] : starts[w + 1]]
