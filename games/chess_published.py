@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 from . import chess_published_flags as flags
 from .chess_bits import SQUARES
 from .chess_board import Boards
+from .chess_history import fifty_moves, repetitions
 from .chess_play import Record
-from .chess_published_draws import claimable_draws
+from .chess_view import View
 from .features import Feature, FeatureSet
 
 _CHUNK = 4096  # positions labelled together
@@ -264,7 +265,7 @@ def published_labels(record: Record, name: str, plies: Sequence[int] | None = No
     if function.labels is not None:
         labels = _chunked(function.labels, boards)
     elif name == "can claim draw":
-        labels = np.ascontiguousarray(claimable_draws(record)[chosen].T)
+        labels = np.ascontiguousarray(_draw_claims(record)[chosen].T)
     elif name == "last moved piece":
         labels = _last_moved(record, chosen)
     else:
@@ -291,6 +292,15 @@ def _chunked(labels: Callable[[Boards], NDArray[np.bool_]], boards: Boards) -> N
     """Labels of flat positions, taken in parts that stay in the cache."""
     starts = range(0, max(len(boards), 1), _CHUNK)
     return np.concatenate([labels(boards[i : i + _CHUNK]) for i in starts])
+
+
+def _draw_claims(record: Record, together: int = 512) -> NDArray[np.bool_]:
+    """Whether a draw may be claimed, bool [plies, games], taking some games together."""
+    parts: list[NDArray[np.bool_]] = []
+    for first in range(0, record.boards.shape[1], together):
+        view = View.of_record(record, slice(first, first + together))
+        parts.append(view.by_ply(repetitions(view)[1] | fifty_moves(view.boards)))
+    return np.concatenate(parts, axis=1)
 
 
 def _earlier(record: Record, plies: NDArray[np.int64], back: int = 25) -> NDArray[np.bool_]:

@@ -20,7 +20,6 @@ from .chess_bits import (
     step,
 )
 from .chess_board import Boards, attacked_by, checkers, ep_capturable, pinned
-from .chess_checks import can_check, mate_in_one
 from .chess_moves import legal_count, legal_targets
 from .chess_targets import (
     CASTLE,
@@ -39,6 +38,7 @@ from .chess_targets import (
     relative,
     targets,
 )
+from .chess_threats import Checking, checking_moves
 
 Labels = NDArray[np.bool_]
 
@@ -230,7 +230,9 @@ def legal_en_passant(boards: Boards) -> Labels:
 
 def can_check_next(boards: Boards) -> Labels:
     """A legal move gives check."""
-    return can_check(boards)[:, None]
+    found = np.zeros((len(boards), 1), np.bool_)
+    found[_checks(boards).board] = True
+    return found
 
 
 def bishop_pair(boards: Boards) -> Labels:
@@ -243,7 +245,14 @@ def mate_threat(boards: Boards) -> Labels:
 
     The fault: the board is mirrored so that the other side moves, but that mirror swaps the turn as well.
     """
-    return mate_in_one(boards)[:, None]
+    found, checks = np.zeros((len(boards), 1), np.bool_), _checks(boards)
+    found[checks.board[legal_count(checks.after) == 0]] = True
+    return found
+
+
+def _checks(boards: Boards) -> Checking:
+    side = relative(boards)
+    return checking_moves(boards, side, targets(side))
 
 
 def can_capture_queen(boards: Boards) -> Labels:

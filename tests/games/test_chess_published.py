@@ -3,12 +3,13 @@
 import chess
 import numpy as np
 import pytest
-from fiducial.games import chess_published, chess_published_draws
+from fiducial.games import chess_published, chess_published_flags
 from fiducial.games.bitboards import popcount
 from fiducial.games.chess_bits import flip
 from fiducial.games.chess_board import Boards
 from fiducial.games.chess_play import moves_of, play_random, replay
 from fiducial.games.chess_published import PUBLISHED, PUBLISHED_PLIES, UNUSED, board_labels, published_labels
+from fiducial.games.chess_view import View
 
 from . import plain_chess_published as plain
 
@@ -178,9 +179,17 @@ def test_draw_claims_of_many_shuffling_games():
 def test_a_loose_comparison_of_positions_is_noticed(monkeypatch, broken):
     """Positions that differ only by a legal en passant capture are not the same."""
     if broken:
-        monkeypatch.setattr(chess_published_draws, "ep_capturable", lambda boards: np.zeros_like(boards.ep))
+        monkeypatch.setattr(View, "legal_passant", property(lambda view: np.zeros_like(view.boards.ep)))
     record = play("e2e4", "a7a6", "e4e5", "d7d5", *("g1f3", "g8f6", "f3g1", "f6g8") * 3)
     _, wrong = mismatches(record, [chess.Board()], names=["can claim draw"])
+    assert bool(wrong) == broken
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_a_forgotten_attacker_is_noticed(monkeypatch, broken):
+    if broken:
+        monkeypatch.setitem(chess_published_flags._FORK_VICTIMS, chess.PAWN, ())
+    _, wrong = mismatches(*from_constructed(1, 10, 2), names=["any fork"])
     assert bool(wrong) == broken
 
 
