@@ -66,6 +66,7 @@ def published_features(geometry: Geometry, name: str) -> FeatureSet:
             group=name,
             rung=1 if "lines" not in name and name != "valid moves" else 2,
             definition=f"Published class {kind!r} of {square}: {_MEANING[name]}.",
+            variable=f"{name}: {square}" if len(_CLASSES[name]) > 1 else None,
             reachable=not (name.endswith("masked") and kind == "blank"),
             counterpart=True,
         )
