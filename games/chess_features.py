@@ -117,7 +117,7 @@ def _relation_planes() -> list[Block]:
                 definition=f"A {colour} piece on {{}} is pinned to its king: it is the only piece on the line between "
                 f"the {colour} king and a {other} queen, or a {other} rook (on a rank or file) or bishop (on a "
                 "diagonal). It counts as pinned even if it may move along that line, and whoever is to move.",
-                parents=(f"{colour} piece on {{}}",),
+                parents=(f"{colour} piece on {{}}", f"{colour} piece pinned"),
                 reachable=lambda square: square not in CORNERS,  # a corner lies between no two squares
             )
         )
@@ -130,7 +130,7 @@ def _relation_planes() -> list[Block]:
                 rung=3,
                 definition=f"A {colour} piece other than the king is on {{}}, {other} attacks that square and {colour} "
                 "does not. Pinned pieces count as attackers and defenders, and it does not matter whose move it is.",
-                parents=(f"{colour} piece on {{}}", f"{other} attacks {{}}"),
+                parents=(f"{colour} piece on {{}}", f"{other} attacks {{}}", f"{colour} piece hanging"),
             )
         )
     blocks += [
@@ -140,13 +140,14 @@ def _relation_planes() -> list[Block]:
             "legal moves",
             definition="The side to move has a legal move to {} (of its king when castling, of the pawn when capturing "
             "en passant).",
+            parents=("at least 1 legal move",),
         ),
         _plane(
             "legal origin",
             "legal move from {}",
             "movable pieces",
             definition="A piece of the side to move on {} has a legal move (castling is a move of the king).",
-            parents=("{} occupied",),
+            parents=("{} occupied", "at least 1 legal move"),
         ),
     ]
     return blocks
@@ -196,7 +197,12 @@ def square_flags() -> tuple[Block, ...]:
                 definition=f"A {other} pawn may legally capture en passant by moving to {on}: the last move was of the "
                 f"{colour} pawn on {pawn} two squares forward, and taking it leaves the {other} king unattacked.",
                 variable="en passant square",
-                parents=(f"legal move to {on}", f"{on} empty", f"{colour} pawn on {pawn}"),
+                parents=(
+                    f"legal move to {on}",
+                    f"{on} empty",
+                    f"{colour} pawn on {pawn}",
+                    f"{other} can capture en passant",
+                ),
             )
         )
-    return (Block("en passant", tuple(features), PASSANT),)
+    return (Block("en passant squares", tuple(features), PASSANT),)

@@ -17,7 +17,9 @@ from .chess_features import planes, square_flags
 from .chess_planes import fill_planes
 from .chess_planes import square_flags as fill_square_flags
 from .chess_play import Record
+from .chess_scalars import scalar_blocks
 from .chess_view import View
+from .chess_whole import scalars
 
 # Positions labelled together.
 CHUNK = 8192
@@ -25,9 +27,15 @@ CHUNK = 8192
 
 @dataclass(frozen=True)
 class Layout:
-    """Where the blocks of the vocabulary lie in a packed label row: planes first, then whole bytes of the rest."""
+    """Where the blocks of a vocabulary lie in a packed label row: planes first, then whole bytes of the rest.
+
+    Attributes:
+        blocks: all of `blocks(plies)`, or those of squares alone.
+        plies: moves of a game at most.
+    """
 
     blocks: tuple[Block, ...]
+    plies: int = 64
 
     @cached_property
     def planes(self) -> dict[str, int]:
@@ -61,9 +69,9 @@ class Layout:
         return self.n_plane_bytes + self.n_flag_bytes
 
 
-def blocks() -> tuple[Block, ...]:
-    """The whole vocabulary, planes first."""
-    return (*planes(), *square_flags())
+def blocks(plies: int = 64) -> tuple[Block, ...]:
+    """The whole vocabulary, planes first, for games cut off after a number of plies."""
+    return (*planes(), *square_flags(), *scalar_blocks(plies))
 
 
 def label_record(record: Record, layout: Layout, plies: NDArray[np.integer] | None = None) -> NDArray[np.uint8]:
@@ -81,30 +89,27 @@ def label_record(record: Record, layout: Layout, plies: NDArray[np.integer] | No
     Raises:
         ValueError: plies of another shape, or outside of the record.
     """
-    n_games = record.origin.shape[1]
-    n_plies = len(record.boards)
-    if plies is not None:
-        plies = _checked(plies, n_games, n_plies)
-        n_plies = int(plies.max(initial=0)) + 1
-    in_order = plies is None or (plies.ndim == 1 and np.array_equal(plies, np.arange(n_plies)))
-    n_positions = n_plies if plies is None else plies.shape[-1]
-    out = np.zeros((n_games, n_positions, layout.n_bytes), np.uint8)
+    n_games, n_plies = record.origin.shape[1], len(record.boards)
+    if plies is None:
+        plies = np.arange(n_plies)
+    _check(plies, n_games, n_plies)
+    asked: NDArray[np.int64] = np.broadcast_to(plies.astype(np.int64), (n_games, plies.shape[-1]))
+    n_plies = int(asked.max(initial=0)) + 1
+    out = np.zeros((*asked.shape, layout.n_bytes), np.uint8)
+    # Tokens that are moves come ply by ply: their labels are written where they belong, without a copy.
+    order = np.broadcast_to(np.arange(asked.shape[1]), asked.shape)
+    in_order = asked.shape[1] >= n_plies and np.array_equal(np.where(asked < 0, order, asked), order)
     width = max(1, min(CHUNK // n_plies, n_games))
     for first in range(0, n_games, width):
         games = slice(first, min(first + width, n_games))
         view = View.of_record(record, games, n_plies)
         ended = (view.by_ply(view.ply) != np.arange(n_plies)[:, None]).T
-        if in_order:
-            _write(view, layout, out[games].swapaxes(0, 1))
-            out[games][ended] = 0
-            continue
-        found = np.empty((len(ended), n_plies, layout.n_bytes), np.uint8)
+        found = out[games, :n_plies] if in_order else np.empty((*ended.shape, layout.n_bytes), np.uint8)
         _write(view, layout, found.swapaxes(0, 1))
         found[ended] = 0
-        assert plies is not None  # in_order otherwise
-        chosen = np.broadcast_to(plies, (n_games, n_positions))[games]
-        out[games] = found[np.arange(len(ended))[:, None], chosen]
-        out[games][chosen < 0] = 0
+        if not in_order:
+            out[games] = found[np.arange(len(found))[:, None], asked[games]]
+    out[asked < 0] = 0
     return out
 
 
@@ -118,13 +123,12 @@ def label_boards(boards: Boards, layout: Layout) -> NDArray[np.uint8]:
     return out.reshape(*boards.shape, layout.n_bytes)
 
 
-def _checked(plies: NDArray[np.integer], n_games: int, n_plies: int) -> NDArray[np.integer]:
+def _check(plies: NDArray[np.integer], n_games: int, n_plies: int) -> None:
     if plies.ndim not in (1, 2) or (plies.ndim == 2 and len(plies) != n_games):
         raise ValueError(f"plies must be [positions] or [{n_games} games, positions], got {list(plies.shape)}")
     if plies.size and not -1 <= int(plies.min()) <= int(plies.max()) < n_plies:
         limits = f"{int(plies.min())} to {int(plies.max())}"
         raise ValueError(f"plies must be from -1 to {n_plies - 1}, the most moves of these games, got {limits}")
-    return plies
 
 
 def _write(view: View, layout: Layout, out: NDArray[np.uint8]) -> None:
@@ -148,5 +152,7 @@ def _write(view: View, layout: Layout, out: NDArray[np.uint8]) -> None:
 def _fill_flags(view: View, layout: Layout, rows: NDArray[np.bool_]) -> None:
     """Every flag, into bool [rows, n]."""
     values = fill_square_flags(view)
+    if layout.flags.keys() - values.keys():
+        values |= scalars(view, layout.plies)
     for key, part in layout.flags.items():
         rows[part] = values[key]

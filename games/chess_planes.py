@@ -42,4 +42,4 @@ def fill_planes(view: View, plane: Mapping[str, U64]) -> None:
 
 def square_flags(view: View) -> dict[str, NDArray[np.bool_]]:
     """Features of some squares only, bool [features, n] by key of the block."""
-    return {"en passant": ((view.legal_passant >> _PASSANT_SHIFTS) & _ONE).astype(np.bool_)}
+    return {"en passant squares": ((view.legal_passant >> _PASSANT_SHIFTS) & _ONE).astype(np.bool_)}

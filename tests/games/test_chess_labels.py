@@ -202,6 +202,13 @@ def test_labels_of_chosen_plies():
     assert whole.shape == (5, 21, LAYOUT.n_bytes)
     assert np.array_equal(chess_labels.label_record(record, LAYOUT, np.arange(21)), whole)
     assert np.array_equal(chess_labels.label_record(record, LAYOUT, np.arange(10)), whole[:, :10])
+    # As for tokens that are moves, with nothing asked for at some of them and padding at the end.
+    plies = np.append(np.arange(21), [-1, -1])[None].repeat(5, axis=0)
+    plies[:, [0, 7]] = -1
+    chosen = chess_labels.label_record(record, LAYOUT, plies)
+    assert not chosen[plies < 0].any()
+    kept = np.delete(np.arange(21), [0, 7])
+    assert np.array_equal(chosen[:, kept], whole[:, kept])
     # As for texts, where each game has its own ply at every character, and none after the end.
     plies = np.random.default_rng(0).integers(-1, 21, (5, 50))
     chosen = chess_labels.label_record(record, LAYOUT, plies)
