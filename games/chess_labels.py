@@ -93,12 +93,13 @@ def label_record(record: Record, layout: Layout, plies: NDArray[np.integer] | No
     if plies is None:
         plies = np.arange(n_plies)
     _check(plies, n_games, n_plies)
-    asked: NDArray[np.int64] = np.broadcast_to(plies.astype(np.int64), (n_games, plies.shape[-1]))
+    n_positions = int(plies.shape[-1])
+    asked: NDArray[np.int64] = np.broadcast_to(plies.astype(np.int64), (n_games, n_positions))
     n_plies = int(asked.max(initial=0)) + 1
     out = np.zeros((*asked.shape, layout.n_bytes), np.uint8)
     # Tokens that are moves come ply by ply: their labels are written where they belong, without a copy.
-    order = np.broadcast_to(np.arange(asked.shape[1]), asked.shape)
-    in_order = asked.shape[1] >= n_plies and np.array_equal(np.where(asked < 0, order, asked), order)
+    order: NDArray[np.int64] = np.broadcast_to(np.arange(n_positions), asked.shape)
+    in_order = n_positions >= n_plies and np.array_equal(np.where(asked < 0, order, asked), order)
     width = max(1, min(CHUNK // n_plies, n_games))
     for first in range(0, n_games, width):
         games = slice(first, min(first + width, n_games))
