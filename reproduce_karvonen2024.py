@@ -17,13 +17,9 @@ Differences from the released code
     3. The first half of the games trains, the second half tests; there each half was a file of its own.
 """
 
-import json
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from .data.assets import asset
 from .games import WORLDS
@@ -34,104 +30,17 @@ from .models.loading_folders import find_dictionaries
 from .models.loading_gpt import check_plays, load_model
 from .models.transformers import TransformerConfig
 from .provenance import provenance
-from .reproduce_labels import FUNCTIONS, STRATEGY, PublishedGame
-from .reproduce_numbers import STRATEGY_MEAN, published_numbers
-from .reproduce_scores import (
-    METRICS,
-    WAYS,
-    Sample,
-    Scores,
-    Stream,
-    read_stream,
-    score_dictionary,
-    score_probes,
-    take_sample,
-)
+from .reproduce_cells import Reproduction, best_cells
+from .reproduce_labels import FUNCTIONS, PublishedGame
+from .reproduce_scores import Scores, Stream, read_stream, score_dictionary, score_probes, take_sample
 from .testbed_catalogue import SPECS, check_testbed, testbed
 
 if TYPE_CHECKING:
-    from rich.console import Group
     from transformer_lens.model_bridge import TransformerBridge
 
 TESTBEDS = ("othello-small", "chess-pgn-small", "chess-small")  # what is reproduced if no model is given
 PAPER_LAYER = {8: 5}  # layer that the paper reads, by the number of layers
 Source = Dictionary | tuple[str, Path]  # a folder is read when it is needed: a published sweep does not fit in memory
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One number of the table.
-
-    Attributes:
-        function: published name, or `strategy`, the mean of several.
-        row: `random`, `trained` or `probe`.
-        way: one of `WAYS`.
-        metric: coverage or reconstruction.
-        value: the number; None where nothing could be scored.
-        low: lower end of its 95 % interval over games; of `held-out` only.
-        high: upper end.
-        floor: what a prediction scores that ignores the dictionary.
-        dictionary: which SAE it is of.
-        published: the published number, beside `as published` only.
-    """
-
-    function: str
-    row: str
-    way: str
-    metric: str
-    value: float | None
-    low: float | None
-    high: float | None
-    floor: float | None
-    dictionary: str
-    published: float | None
-
-
-@dataclass(frozen=True)
-class Reproduction:
-    """The tables of one model.
-
-    Attributes:
-        name: of the model or testbed.
-        world: `chess` or `othello`.
-        hook: where the activations were read.
-        n_games: games in all; half choose or train, the other half test.
-        n_dictionaries: how many SAEs each row is the best of.
-        cells: the numbers.
-        about: where they come from.
-    """
-
-    name: str
-    world: str
-    hook: str
-    n_games: int
-    n_dictionaries: dict[str, int]
-    cells: tuple[Cell, ...]
-    about: dict[str, Any] = field(default_factory=dict[str, Any])
-
-    def cell(self, function: str, row: str, way: str, metric: str) -> Cell:
-        """One cell.
-
-        Raises:
-            KeyError: no such cell.
-        """
-        for cell in self.cells:
-            if (cell.function, cell.row, cell.way, cell.metric) == (function, row, way, metric):
-                return cell
-        raise KeyError(f"no {metric} of {function!r} for {row!r} {way!r}")
-
-    def table(self) -> "Group":
-        """For terminals."""
-        from .reproduce_table import reproduction_table
-
-        return reproduction_table(self)
-
-    def to_json(self, path: str | Path) -> None:
-        """Write everything to a file, whole or not at all."""
-        path = Path(path)
-        partial = path.with_suffix(path.suffix + ".partial")
-        partial.write_text(json.dumps(asdict(self), indent=1) + "\n")
-        partial.replace(path)
 
 
 def reproduce_karvonen2024(
@@ -146,6 +55,7 @@ def reproduce_karvonen2024(
     games: Any = None,
     n_games: int = 400,
     functions: Sequence[str] | None = None,
+    positions: str = "published",
     seed: int = 0,
     device: str = "cpu",
     progress: bool = True,
@@ -164,6 +74,7 @@ def reproduce_karvonen2024(
         games: games to score on, as the world's `label` takes them, instead of sampled ones.
         n_games: games to sample; the paper has 2,000.
         functions: published names; by default those of the released pipeline.
+        positions: "published", in chess the first twenty of a game with White to move, or "all".
         seed: of games, splits and bootstrap.
         device: torch device of the models.
         progress: show bars.
@@ -176,7 +87,8 @@ def reproduce_karvonen2024(
     """
     if game is not None and game not in FUNCTIONS:
         raise ValueError(f"the paper has {' and '.join(FUNCTIONS)}, not {game!r}")
-    shared: dict[str, Any] = {"games": games, "functions": functions, "seed": seed, "progress": progress}
+    shared: dict[str, Any] = {"games": games, "functions": functions, "positions": positions, "seed": seed}
+    shared["progress"] = progress
     if model is None:
         if saes is not None or twin is not None or twin_saes is not None or layer is not None:
             raise ValueError("saes, twin, twin_saes and layer belong to a model; give model too")
@@ -216,6 +128,7 @@ def reproduce(
     twin_dictionaries: Sequence[Source] = (),
     probes: bool = True,
     functions: Sequence[str] | None = None,
+    positions: str = "published",
     games: Any = None,
     n_games: int = 400,
     seed: int = 0,
@@ -233,6 +146,7 @@ def reproduce(
         twin_dictionaries: SAEs trained on the twin.
         probes: also fit linear probes on the training games.
         functions: published names; by default those of the released pipeline.
+        positions: "published", in chess the first twenty of a game with White to move, or "all".
         games: what `game.label` takes, instead of games sampled from the world.
         n_games: games to sample: half to train on, half to test (the paper has 1,000 and 1,000).
         seed: of the games, the bootstrap and the inner splits.
@@ -251,7 +165,7 @@ def reproduce(
         raise ValueError("nothing to score: give dictionaries, or let probes be fitted")
     if twin_dictionaries and twin is None:
         raise ValueError("twin_dictionaries need the twin that they were trained on")
-    sample = take_sample(game, functions, games, n_games, seed)
+    sample = take_sample(game, functions, games, n_games, seed, positions)
     found: dict[str, list[tuple[str, Scores]]] = {}
     stream: Stream | None = None
     bar = tqdm(total=len(dictionaries) + len(twin_dictionaries), desc=name, disable=None if progress else True)
@@ -276,13 +190,14 @@ def reproduce(
         resolve_hook(model, hook),
         len(sample.tokens),
         {row: len(scored) for row, scored in found.items()},
-        tuple(cell for row, scored in found.items() for cell in _cells(row, scored, sample)),
+        tuple(cell for row, scored in found.items() for cell in best_cells(row, scored, sample)),
         provenance(
             seed=seed,
             game=game.name,
             game_version=game.version,
             games="sampled" if games is None else "given",
             positions=len(sample.game_id),
+            positions_scored=positions,
             model_sha256=model_sha256(model),
             functions=list(sample.functions),
         ),
@@ -359,39 +274,3 @@ def _of_testbed(name: str, n_games: int, seed: int, device: str, shared: dict[st
         name=name,
         **shared,
     )
-
-
-def _cells(row: str, scored: Sequence[tuple[str, Scores]], sample: Sample) -> Iterable[Cell]:
-    """The best of a row's dictionaries, number by number."""
-    parts: dict[str, tuple[str, ...]] = {function: (function,) for function in sample.functions}
-    strategy = STRATEGY[sample.world]
-    if strategy and set(strategy) <= set(sample.functions):
-        parts[STRATEGY_MEAN] = strategy
-    for function, members in parts.items():
-        numbers = published_numbers(sample.world, function).row(row)
-        for way in WAYS:
-            for metric, number in zip(METRICS, numbers, strict=True):
-                means = [_mean(scores, way, metric, members) for _, scores in scored]
-                chosen_by = [mean[0] for mean in means]
-                if way == "held-out" and len(scored) > 1:
-                    chosen_by = [_inside_mean(scores, metric, members) for _, scores in scored]
-                best = int(np.argmax(np.nan_to_num(chosen_by, nan=-1.0)))
-                value, low, high, floor = (None if np.isnan(v) else float(v) for v in means[best])
-                published = number if way == "as published" else None
-                yield Cell(function, row, way, metric, value, low, high, floor, scored[best][0], published)
-
-
-def _mean(scores: Scores, way: str, metric: str, members: Sequence[str]) -> tuple[float, ...]:
-    """Value, interval and floor; the mean of several functions has no interval."""
-    known = [scores.numbers[way, metric, f] for f in members if (way, metric, f) in scores.numbers]
-    if len(known) == len(members) == 1:
-        return known[0]
-    no = float("nan")
-    if not known:
-        return (no, no, no, no)
-    return (float(np.mean([number[0] for number in known])), no, no, float(np.mean([number[3] for number in known])))
-
-
-def _inside_mean(scores: Scores, metric: str, members: Sequence[str]) -> float:
-    known = [scores.inside[metric, f] for f in members if (metric, f) in scores.inside]
-    return float(np.mean(known)) if known else float("nan")

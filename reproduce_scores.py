@@ -1,7 +1,7 @@
 """One dictionary scored on the published functions in three ways; what the ways are, reproduce_karvonen2024.py says."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 WAYS = ("as published", "corrected", "held-out")
 METRICS = ("coverage", "reconstruction")
+POSITIONS = ("published", "all")
 FEWEST_GAMES = 16
 _NO = float("nan")
 
@@ -88,13 +89,23 @@ class Scores:
     inside: Mapping[tuple[str, str], float]
 
 
-def take_sample(game: PublishedGame, functions: Sequence[str] | None, games: Any, n_games: int, seed: int) -> Sample:
+def take_sample(
+    game: PublishedGame,
+    functions: Sequence[str] | None,
+    games: Any,
+    n_games: int,
+    seed: int,
+    positions: str = "published",
+) -> Sample:
     """Games, sampled or given, with their labels.
 
     Raises:
         KeyError: an unknown function.
-        ValueError: a game that was not in the paper, or fewer than 16 games.
+        ValueError: a game that was not in the paper, other positions than `POSITIONS`, or fewer than 16 games.
     """
+    if positions not in POSITIONS:
+        raise ValueError(f"positions must be one of {', '.join(POSITIONS)}, got {positions!r}")
+    game = with_positions(game, positions)
     world = world_of(game)
     chosen = tuple(functions or (f for f in FUNCTIONS[world] if f in game.published_names))
     if unknown := [f for f in chosen if f not in game.published_names]:
@@ -120,6 +131,13 @@ def take_sample(game: PublishedGame, functions: Sequence[str] | None, games: Any
         world,
         seed,
     )
+
+
+def with_positions(game: PublishedGame, positions: str) -> PublishedGame:
+    """The same world with other positions scored, where it has a choice: Othello always scores all."""
+    if is_dataclass(game) and any(field.name == "scored" for field in fields(game)):
+        return replace(game, scored=positions)  # type: ignore[type-var]
+    return game
 
 
 def read_stream(model: "TransformerBridge", hook: str, sample: Sample, batch_size: int = 64) -> Stream:
@@ -219,10 +237,14 @@ def _shared(sample: Sample, features: FeatureSet, **more: Any) -> dict[str, Any]
 
 
 def _by_function(way: str, covered: Score, rebuilt: Score, *, bounds: bool) -> Numbers:
+    """The values of every function that holds anywhere: one that never does is not present, and does not score 0."""
     found: Numbers = {}
     for metric, score in zip(METRICS, (covered, rebuilt), strict=True):
         floors: Mapping[str, float] = score.details.get("group_floors") or _always_on(score)
+        present = {g for g, n in zip(score.features["group"], score.features["positives"], strict=True) if n}
         for function, value in score.groups.items():
+            if function not in present:
+                continue
             low, high = score.group_intervals[function] if bounds else (_NO, _NO)
             found[way, metric, function] = (value, low, high, floors[function])
     return found

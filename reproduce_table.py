@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from rich.console import Group
     from rich.table import Table
 
-    from .reproduce_karvonen2024 import Cell, Reproduction
+    from .reproduce_cells import Cell, Reproduction
 
 ROWS = {"random": "SAE, random model", "trained": "SAE, trained model", "probe": "linear probe"}
 _WAYS = ("as published", "corrected", "held-out")
@@ -47,6 +47,8 @@ def notes(made: "Reproduction") -> list[str]:
         "also latents, thresholds and the SAE chosen on other games; with 95 % intervals over games.",
         "linear probe: ours, scored as a dictionary. The paper's (in brackets) come from a procedure that was not "
         "released and have another denominator: not comparable.",
+        "ignoring the latents: predicting every property everywhere; for held-out reconstruction the best fixed set of "
+        "them. A dash is a function that never held, or held too rarely to be reported.",
     ]
 
 
@@ -56,7 +58,7 @@ def _table(made: "Reproduction", title: str, functions: list[str]) -> "Table":
     from rich.text import Text
 
     table = Table(title=Text(title, style="bold"), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("function", overflow="fold", max_width=24)
+    table.add_column("function", overflow="fold", max_width=32)
     table.add_column("row", no_wrap=True)
     for column in ("paper", *_WAYS):
         table.add_column(column, no_wrap=column != "held-out")
@@ -90,7 +92,8 @@ def _paper(pair: "list[Cell]", row: str) -> str:
 
 
 def _pair(pair: "list[Cell]") -> str:
-    return " / ".join(_number(cell.value) + _interval(cell) for cell in pair)
+    text = " / ".join(_number(cell.value) + _interval(cell) for cell in pair)
+    return text + (f" ({pair[0].n_functions} functions)" if pair[0].n_functions > 1 else "")
 
 
 def _interval(cell: "Cell") -> str:

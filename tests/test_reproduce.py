@@ -8,10 +8,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from fiducial import reproduce_karvonen2024 as module
 from fiducial.games.othello import Othello
 from fiducial.models.controls import identity_dictionary, random_dictionary
 from fiducial.models.transformers import TransformerConfig, build_transformer, save_transformer
+from fiducial.reproduce_cells import best_cells
 from fiducial.reproduce_karvonen2024 import reproduce, reproduce_karvonen2024
 from fiducial.reproduce_labels import DENOMINATORS, FUNCTIONS, RIGHT, STRATEGY
 from fiducial.reproduce_numbers import PUBLISHED_NUMBERS, published_numbers
@@ -186,7 +186,7 @@ def test_as_published_takes_the_best_and_held_out_the_one_chosen_elsewhere(sampl
 
     scored = [("a", scores(0.5, 0.3, 0.9)), ("b", scores(0.7, 0.4, 0.2))]
     only = dataclasses.replace(sample, functions=(BOARD,))
-    cells = {(c.way, c.metric): c for c in module._cells("trained", scored, only)}
+    cells = {(c.way, c.metric): c for c in best_cells("trained", scored, only)}
     assert cells["as published", "coverage"].dictionary == "b"
     assert cells["held-out", "coverage"].dictionary == "a"  # better where it was chosen, worse where it is reported
     assert cells["held-out", "coverage"].value == 0.3
@@ -199,10 +199,10 @@ def test_strategy_is_the_plain_mean_over_functions(sample):
     assert len(names) == 14
     numbers = {("as published", "coverage", f): (i / 20, 0.0, 0.0, 0.1) for i, f in enumerate(names)}
     chess = dataclasses.replace(sample, world="chess", functions=FUNCTIONS["chess"])
-    cells = {(c.function, c.way, c.metric): c for c in module._cells("trained", [("a", Scores(numbers, {}))], chess)}
+    cells = {(c.function, c.way, c.metric): c for c in best_cells("trained", [("a", Scores(numbers, {}))], chess)}
     mean = cells["strategy", "as published", "coverage"]
     assert mean.value == pytest.approx(sum(range(14)) / 20 / 14)
-    assert (mean.published, mean.low) == (0.617, None)
+    assert (mean.published, mean.low, mean.n_functions) == (0.617, None, 14)
     assert cells["strategy", "as published", "reconstruction"].value is None
 
 
@@ -213,6 +213,24 @@ def test_a_dead_dictionary_scores_nothing(model):
     )
     made = reproduce(GAME, model, HOOK, [dead], probes=False, n_games=32)
     assert {cell.value for cell in made.cells} == {0.0}
+
+
+class RareMoves(Othello):
+    """A world in which a published function never holds."""
+
+    def published(self, name, games):
+        transcripts = super().published(name, games)
+        if name == MOVES:
+            transcripts.labels[:] = 0
+        return transcripts
+
+
+def test_what_never_holds_is_not_present_instead_of_zero(model):
+    made = reproduce(RareMoves(4), model, HOOK, [some_sae()], probes=False, n_games=32)
+    for metric in ("coverage", "reconstruction"):
+        assert made.cell(MOVES, "trained", "as published", metric).value is None
+        assert made.cell(BOARD, "trained", "as published", metric).value is not None
+        assert made.cell(MOVES, "trained", "as published", metric).n_functions == 0
 
 
 # --- what is written ---
@@ -348,6 +366,8 @@ def test_what_does_not_fit(folder, model):
         reproduce(GAME, model, HOOK, [some_sae()], functions=["pieces"], n_games=32)
     with pytest.raises(ValueError, match="reads width 16, the activations have 32"):
         reproduce(GAME, model, "blocks.1.mlp.out.hook_in", [some_sae()], n_games=32)
+    with pytest.raises(ValueError, match="positions must be one of published, all"):
+        reproduce(GAME, model, HOOK, [some_sae()], positions="dots")
     with pytest.raises(ValueError, match="nothing to score"):
         reproduce(GAME, model, HOOK, [], probes=False)
     with pytest.raises(ValueError, match="does not know the published functions"):
@@ -384,3 +404,29 @@ def test_every_published_number_is_of_a_known_function():
 
 def test_functions_are_the_worlds_own():
     assert set(FUNCTIONS["othello"]) <= set(GAME.published_names)
+
+
+def test_chess():
+    """The published functions of chess have their right counterparts, which agree where they mean the same."""
+    from fiducial.games.chess import Chess
+    from fiducial.games.chess_published import PUBLISHED, published_denominators
+    from fiducial.games.chess_published import STRATEGY as chess_strategy
+
+    assert FUNCTIONS["chess"][0] == "piece, blank and initial masked"
+    assert set(FUNCTIONS["chess"]) == set(PUBLISHED)
+    assert set(STRATEGY["chess"]) == set(chess_strategy)
+    masked = published_denominators(list(DENOMINATORS["chess"]))
+    assert DENOMINATORS["chess"] == masked
+    assert set(FUNCTIONS["chess"]) - set(RIGHT["chess"]) == {"pseudo-legal moves"}
+
+    world = Chess()
+    sample = take_sample(world, None, None, 16, seed=0)
+    assert (sample.scored.sum(1) <= 20).all()  # the first with White to move
+    assert take_sample(world, ["check"], None, 16, 0, "all").scored.sum() > 2 * sample.scored.sum()
+    count = {}
+    for key, (features, packed) in (("published", sample.published), ("right", sample.right)):
+        sums = features.unpack(packed).sum(0)
+        count[key] = {g: int(sums[features.where(group=g)].sum()) for g in features.groups}
+    differ = {f for f in count["right"] if count["right"][f] != count["published"][f]}
+    assert differ <= {"any fork", "specific fork", "ambiguous moves", "mate threat", "can capture queen"}
+    assert count["published"]["threat"] > 0
