@@ -104,21 +104,21 @@ def as_svg(
     said = escape(title if title is not None else status(board, move, ply=ply), quote=True)
     drawn = chess.svg.board(
         board,
-        size=8 * _CELL,
         coordinates=False,  # its letters are outlines, half of the whole drawing
         lastmove=move if scores is None else None,  # with scores a frame marks the move: two fills would mix
         check=board.king(board.turn) if board.is_check() else None,
         fill={s: f"{_SHADE}{round(255 * _STRONGEST * v):02x}" for s, v in known.items()},
         colors={} if scores is None else _GREYS,
     )
+    inside = drawn[drawn.index(">") + 1 : drawn.rindex("</svg>")]  # a page may size every <svg>, so there is only one
     height = _SIDE if scores is None else _SIDE + _LEGEND
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_SIDE} {height}" width="{_SIDE}" height="{height}" '
-        f'role="img" aria-label="{said}">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
+        f'viewBox="0 0 {_SIDE} {height}" width="{_SIDE}" height="{height}" role="img" aria-label="{said}">',
         f"<title>{said}</title>",
         f'<rect width="{_SIDE}" height="{height}" fill="{_FRAME}"/>',
         *_coordinates(),
-        f'<g transform="translate({_MARGIN},{_MARGIN})">{drawn}</g>',
+        f'<g transform="translate({_MARGIN},{_MARGIN})">{inside}</g>',
     ]
     if scores is not None:
         parts += [_mark(move.from_square, "4 3"), _mark(move.to_square, "none")] if move is not None else []
