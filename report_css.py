@@ -36,10 +36,11 @@ th[scope=row],.facts td{text-align:left;font-weight:400;min-width:9rem;max-width
 .overview small{display:block;white-space:nowrap}.overview th small{display:inline}
 .overview th[scope=row]{position:sticky;left:0;background:var(--back)}
 svg{display:block;width:100%;height:auto;color:var(--text)}svg.chart{max-width:560px}svg.board{max-width:200px}
-svg text{font:12px system-ui,sans-serif;fill:var(--text);paint-order:stroke;stroke:var(--back);stroke-width:3px}
-svg .number{text-anchor:end;font-variant-numeric:tabular-nums}
-svg .tick{font-size:10px;text-anchor:middle;fill:var(--quiet)}
-svg .floor text,svg .ceiling text{fill:var(--quiet)}
+svg.chart text,svg.board text{font:12px system-ui,sans-serif;fill:var(--text);paint-order:stroke;
+stroke:var(--back);stroke-width:3px}
+svg.chart .number{text-anchor:end;font-variant-numeric:tabular-nums}
+svg.chart .tick,svg.board .tick{font-size:10px;text-anchor:middle;fill:var(--quiet)}
+svg.chart .floor text,svg.chart .ceiling text{fill:var(--quiet)}
 svg .grid{stroke:var(--line);fill:none}svg .span{fill:var(--span)}svg .bar{fill:var(--bar)}
 svg .below{fill:none;stroke:var(--floor);stroke-width:1.5;stroke-dasharray:3 2}
 svg .at-floor,svg .at-ceiling,svg .whisker{fill:none;stroke-width:1.8}
@@ -48,5 +49,8 @@ svg .whisker{stroke:var(--text);stroke-width:1.4}
 svg .dictionary .dot{fill:var(--bar)}svg .floor .dot{fill:var(--floor)}svg .ceiling .dot{fill:var(--ceiling)}
 svg .heat{fill:var(--bar);stroke:var(--line)}svg .none{fill:var(--panel);stroke:var(--line)}
 svg .cross{stroke:var(--quiet);fill:none}
+svg .other{fill:var(--floor)}svg .limit{stroke:var(--text);stroke-width:1.6;stroke-dasharray:4 3;fill:none}
+.swatch{display:inline-block;width:12px;height:12px;margin:0 3px 0 8px;vertical-align:-1px}
+.swatch.bar{background:var(--bar)}.swatch.other{background:var(--floor)}
 @media print{figure{break-inside:avoid}}
 """

@@ -31,7 +31,7 @@ from .report_svg import Bar, bar_chart, board, escape, square
 _MIN_SQUARES = 4  # a group that names fewer squares is no map
 _FEW = 4  # sentences, and places in each, before the rest is folded away or counted
 _BAR_HEADINGS = ("", "value", "95 %", "best floor", "best ceiling", "0-1")
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
+POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 _HOW_TO_READ = """
 <p>No number here stands alone. Each line of a chart spans from the best <b class="floor">floor</b> ( [ ), the strongest
 thing that deserves no credit, to the best <b class="ceiling">ceiling</b> ( ] ), the strongest reference. The bar starts
@@ -79,7 +79,7 @@ def page(reports: Sequence[Report]) -> str:
     ]
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f'<meta name="color-scheme" content="light dark"><title>{escape(title)}</title>'
         f"<style>{CSS}</style></head>\n<body><main>\n"
@@ -106,7 +106,7 @@ def _testbed(name: str, reports: Sequence[Report], identifier: str) -> str:
     parts.append('<h3>Scores</h3><div class="cards">')
     parts += [_metric(metric, rows, f"{identifier}-m{i}") for i, metric in enumerate(metrics)]
     parts.append("</div>")
-    top = "othello" in str(reports[0].provenance.get("game", name)).lower()
+    top = first_rank_on_top(reports[0])
     for details in (
         [_groups(metric, rows, f"{identifier}-g{i}") for i, metric in enumerate(metrics)],
         [_boards(metric, rows, top, f"{identifier}-b{i}") for i, metric in enumerate(metrics)],
@@ -114,6 +114,16 @@ def _testbed(name: str, reports: Sequence[Report], identifier: str) -> str:
         shown = [part for part in details if part]
         parts += [part.replace("<details>", "<details open>", 1) for part in shown[:1]] + shown[1:]
     return "\n".join([*parts, "</section>"])
+
+
+def first_rank_on_top(report: Report) -> bool:
+    """Whether the world of a report draws its first rank on top: Othello does, chess has it below.
+
+    The world is the one in the provenance of the testbed, so that a testbed may have any name.
+    """
+    about = report.provenance.get("testbed")
+    named = about.get("game") if isinstance(about, dict) else None
+    return "othello" in str(named or report.provenance.get("game") or report.testbed).lower()
 
 
 def _overview(metrics: Sequence[str], rows: Sequence[Row]) -> str:
@@ -128,7 +138,7 @@ def _overview(metrics: Sequence[str], rows: Sequence[Row]) -> str:
         return f"{number(score.value)}{mark} <small>{low_high}</small>"
 
     body = [[_name(row.name, row.role), *(cell(row, metric) for metric in metrics)] for row in rows]
-    return _table(["", *(escape(metric).replace("_", "_<wbr>") for metric in metrics)], body, "overview")
+    return table(["", *(escape(metric).replace("_", "_<wbr>") for metric in metrics)], body, "overview")
 
 
 def _metric(metric: str, rows: Sequence[Row], identifier: str) -> str:
@@ -137,10 +147,10 @@ def _metric(metric: str, rows: Sequence[Row], identifier: str) -> str:
     nowhere = Standing(None, NAN, None, NAN, NAN)
     lines = [(row, score, standing(score) if row.role == "dictionary" else nowhere) for row, score in shown]
     bars = [_bar(row, score.value, score.low, score.high, at, marker(score)) for row, score, at in lines]
-    table = _table(_BAR_HEADINGS, [_cells(row, score.value, score.low, score.high, at) for row, score, at in lines])
+    numbers = table(_BAR_HEADINGS, [_cells(row, score.value, score.low, score.high, at) for row, score, at in lines])
     scored = next((score for row, score in shown if row.role == "dictionary"), shown[0][1])
     chart = bar_chart(bars, title=metric, description=_said(bars), identifier=identifier)
-    return _figure(_heading(metric, scored), chart, table)
+    return figure(_heading(metric, scored), chart, numbers)
 
 
 def _groups(metric: str, rows: Sequence[Row], identifier: str) -> str:
@@ -157,7 +167,7 @@ def _groups(metric: str, rows: Sequence[Row], identifier: str) -> str:
                 body.append(_cells(row, score.groups[group], low, high, at))
     beside = [bar for bars, _ in charts.values() for bar in bars]  # one axis for all groups
     cards = [
-        _figure(
+        figure(
             escape(group),
             bar_chart(
                 bars,
@@ -166,7 +176,7 @@ def _groups(metric: str, rows: Sequence[Row], identifier: str) -> str:
                 identifier=f"{identifier}-{i}",
                 beside=beside,
             ),
-            _table(_BAR_HEADINGS, body),
+            table(_BAR_HEADINGS, body),
         )
         for i, (group, (bars, body)) in enumerate(charts.items())
     ]
@@ -203,9 +213,9 @@ def _boards(metric: str, rows: Sequence[Row], first_rank_on_top: bool, identifie
             for file, rank in squares
             if any((file, rank) in values for _, values in shown)
         ]
-        table = _table(["square", *(escape(row.name) for row, _ in shown)], body)
+        numbers = table(["square", *(escape(row.name) for row, _ in shown)], body)
         key = f'<span class="key">{number(limits[0])}<i></i>{number(limits[1])}</span>'
-        parts.append(_figure(f"{escape(group)} {key}", f'<div class="boards">{"".join(boards)}</div>', table))
+        parts.append(figure(f"{escape(group)} {key}", f'<div class="boards">{"".join(boards)}</div>', numbers))
     return _part(f"{metric} by square", "".join(parts)) if parts else ""
 
 
@@ -272,11 +282,12 @@ def _bound(name: str | None, value: float) -> str:
     return "none" if name is None else f"{number(value)} <small>{escape(name)}</small>"
 
 
-def _figure(heading: str, chart: str, table: str) -> str:
-    return f"<figure><h4>{heading}</h4>{chart}<details><summary>Table</summary>{table}</details></figure>"
+def figure(heading: str, chart: str, numbers: str) -> str:
+    """A chart with its numbers as a table beneath; all three are ready-made HTML."""
+    return f"<figure><h4>{heading}</h4>{chart}<details><summary>Table</summary>{numbers}</details></figure>"
 
 
-def _table(headings: Sequence[str], rows: Sequence[Sequence[str]], name: str = "") -> str:
+def table(headings: Sequence[str], rows: Sequence[Sequence[str]], name: str = "") -> str:
     """A table of ready-made HTML cells; the first of each row is its heading."""
     head = "".join(f'<th scope="col">{cell}</th>' for cell in headings)
     body = "".join(
@@ -294,11 +305,11 @@ def _provenance(reports: Sequence[Report]) -> str:
     shared = {key: value for key, value in flat[0].items() if all(other.get(key) == value for other in flat)}
     parts = ['<section id="provenance"><h2>Provenance</h2>']
     if shared:
-        parts.append(_table(["shared by all", ""], [[escape(k), escape(v)] for k, v in shared.items()], "facts"))
+        parts.append(table(["shared by all", ""], [[escape(k), escape(v)] for k, v in shared.items()], "facts"))
     for report, facts in zip(reports, flat, strict=True):
         if own := [[escape(key), escape(value)] for key, value in facts.items() if key not in shared]:
             summary = escape(f"{report.dictionary} on {report.testbed}")
-            parts.append(f"<details><summary>{summary}</summary>{_table(['', ''], own, 'facts')}</details>")
+            parts.append(f"<details><summary>{summary}</summary>{table(['', ''], own, 'facts')}</details>")
     return "".join([*parts, "</section>"])
 
 

@@ -1,4 +1,4 @@
-"""Charts of a report as inline SVG: bars between floor and ceiling, and heat maps on a board.
+"""Charts of a report as inline SVG: bars between floor and ceiling, histograms, and heat maps on a board.
 
 Colours and fonts come from the page's style sheet (`report_html.py`), so that dark mode needs no second drawing. Role
 and side are told by shape as well as by colour.
@@ -164,6 +164,69 @@ def _marks(bar: Bar, y: int, x: Callable[[float], str], span: tuple[float, float
 def _rect(name: str, a: str, b: str, y: int, height: int) -> str:
     left, right = sorted((float(a), float(b)))
     return f'<rect class="{name}" x="{left:.1f}" y="{y - height // 2}" width="{right - left:.1f}" height="{height}"/>'
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """Counts of two kinds in the same bins, stacked.
+
+    Attributes:
+        edges: ends of the bins, one more than there are counts.
+        others: the upper part of every column, in the second colour.
+        counts: the lower part.
+        limit: a value to mark by a dashed line, or None.
+    """
+
+    edges: Sequence[float]
+    others: Sequence[int]
+    counts: Sequence[int]
+    limit: float | None = None
+
+
+def histogram(of: Histogram, *, title: str, description: str, identifier: str) -> str:
+    """Columns from left to right; heights as square roots, so that rare large values stay visible beside common ones.
+
+    Args:
+        of: what is drawn.
+        title: what is counted.
+        description: the chart in words.
+        identifier: unique on the page; a letter first.
+
+    Returns:
+        An `<svg>` element.
+    """
+    low, high = of.edges[0], of.edges[-1]
+    most = max([1, *(a + b for a, b in zip(of.counts, of.others, strict=True))])
+    bottom, tall, left = 136, 120, 34
+
+    def x(value: float) -> float:
+        return left + (value - low) / ((high - low) or 1.0) * (WIDTH - left - _PAD)
+
+    def y(count: float) -> float:
+        return bottom - tall * math.sqrt(count / most)
+
+    levels = sorted({level for level in (1, most // 16, most // 4, most) if level >= 1})
+    parts = [f'<path class="grid" d="M{left} {y(level):.1f}H{WIDTH - _PAD}"/>' for level in levels]
+    above = math.inf
+    for level in levels:  # no two numbers of the axis may meet
+        if above - y(level) >= 11 or above == math.inf:
+            parts.append(f'<text class="tick" x="{left // 2}" y="{y(level) + 4:.1f}">{number_short(level)}</text>')
+            above = y(level)
+    for i, (lower, upper) in enumerate(zip(of.counts, of.others, strict=True)):
+        start, end = x(of.edges[i]), x(of.edges[i + 1])
+        said = f"{number(of.edges[i])} to {number(of.edges[i + 1])}: {lower} and {upper}"
+        parts.append(f"<g><title>{escape(said)}</title>")
+        for name, count, base in (("bar", lower, 0), ("other", upper, lower)):
+            if count:
+                height = y(base) - y(base + count)
+                where = f'x="{start + 0.5:.1f}" y="{y(base + count):.1f}" width="{max(end - start - 1, 0.5):.1f}"'
+                parts.append(f'<rect class="{name}" {where} height="{height:.1f}"/>')
+        parts.append("</g>")
+    scale = [tick for tick in ticks([low, high]) if low <= tick <= high]
+    parts += [f'<text class="tick" x="{x(tick):.1f}" y="{bottom + 14}">{number_short(tick)}</text>' for tick in scale]
+    if of.limit is not None:
+        parts.append(f'<path class="limit" d="M{x(min(max(of.limit, low), high)):.1f} {bottom - tall}V{bottom}"/>')
+    return _svg(WIDTH, bottom + 20, parts, title, description, identifier, "chart")
 
 
 def square(name: str) -> tuple[int, int] | None:

@@ -8,7 +8,7 @@ import fiducial.report_svg as report_svg
 import pytest
 from fiducial.metrics.score import Score
 from fiducial.report import Report
-from fiducial.report_html import page, square_values, write_html
+from fiducial.report_html import first_rank_on_top, page, square_values, write_html
 from fiducial.report_svg import Bar, bar_chart, board, escape, shorten, square, ticks
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -406,6 +406,25 @@ def cells(svg):
         opacity = rectangle.get("fill-opacity")
         found[name] = at, None if opacity is None else float(opacity)
     return found
+
+
+@pytest.mark.parametrize(
+    ("testbed", "provenance", "top"),
+    [
+        ("othello-small", {}, True),
+        ("chess-small", {}, False),
+        ("mine", {"testbed": {"game": "othello-8x8"}}, True),
+        ("othello-to-chess", {"testbed": {"game": "chess"}}, False),
+        ("mine", {"game": "chess-characters"}, False),
+    ],
+)
+def test_boards_stand_as_their_world_draws_them(testbed, provenance, top):
+    table = squares_table(8, ["white knight on {}", "black king on {}"], ["board"] * 2)
+    report = Report("d", testbed, {"coverage": Score("coverage", 0.5, 0.4, 0.6, features=table)}, provenance)
+    assert first_rank_on_top(report) == top
+    drawn = next(cells(svg) for svg in svgs(page([report])) if svg.get("class") == "board")
+    assert drawn["a1"][0] == ((0, 0) if top else (0, 7))
+    assert drawn["h8"][0] == ((7, 7) if top else (7, 0))
 
 
 @pytest.mark.parametrize("size", [4, 6, 8])
