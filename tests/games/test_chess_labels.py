@@ -107,7 +107,8 @@ def king_line(board, white, generator):
 
 def add_passant(board, squares, generator):
     """Put a pawn that has just moved two squares beside one of the side to move; the squares that stay free."""
-    file, beside = ((0, 1), (1, 0), (3, 4), (4, 3), (6, 7))[int(generator.integers(5))]
+    file = int(generator.integers(8))
+    beside = file - 1 if file == 7 or (file > 0 and generator.random() < 0.5) else file + 1
     rank, back = (4, 8) if board.turn else (3, -8)
     passed, ours = 8 * rank + file, 8 * rank + beside
     needed = [passed, ours, passed + back, passed + 2 * back]
