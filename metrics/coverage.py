@@ -6,8 +6,9 @@ Equation      coverage = mean over groups of mean over features g of F1(act_i >=
 Conventions   A latent fires where it is > 0; v is one of its positive values, so each pair has its exactly best
               threshold (of equal F1s the highest one; of equal latents the lowest number). A feature that no latent
               catches scores 0. Only reachable features count. Features with fewer than `min_positives` positives on
-              either side are `rare`: they stay in the table and out of every average. Groups average inside, then over
-              groups. Intervals resample the test games; the choice stays.
+              either side, or in fewer than `min_games` test games, are `rare`: they stay in the table and out of every
+              average. Groups average inside, then over groups. Intervals resample the test games; the choice stays;
+              each feature's resamples are centred on its value.
 Floors        `always on`: F1 of predicting the feature everywhere, 2p / (1 + p) on the test games.
               `shuffled games`: the same procedure with labels swapped between games (position by position), so it is
               what choosing among many latents, and knowing the position in the game alone, are worth.
@@ -47,6 +48,7 @@ def coverage(
     groups: Sequence[str] | None = None,
     protocol: str = "held-out",
     min_positives: int = 20,
+    min_games: int = 5,
     null: bool = True,
     maxima: NDArray[np.floating] | None = None,
     denominators: Mapping[str, float] | None = None,
@@ -66,6 +68,8 @@ def coverage(
         groups: score only these groups.
         protocol: one of `PROTOCOLS`.
         min_positives: fewest positives on each side for a feature to be averaged (held-out only).
+        min_games: fewest reporting games, of those there are, in which it must hold as well (held-out only): where all
+            positives lie in a game or two, neither the value nor a bootstrap over games says much.
         null: also compute the `shuffled games` floor (held-out only).
         maxima: [L], largest absolute activation of each latent in the published code's statistics sample, 0 for a
             latent that is dead there (published protocols only); None takes the scored rows.
@@ -133,11 +137,15 @@ def coverage(
     on, tp, positives = counts_by_game(ordered[1], side_bits[1], side_games[1], chosen, thresholds)
     train_positives, n_positive = side_bits[0].positives, positives.sum(0)
     rare = np.minimum(train_positives, n_positive) < min_positives
+    rare |= (positives > 0).sum(0) < min(min_games, len(positives))
     averages = Averages.over(words, ~rare)
 
     value = f1_score(tp.sum(0), on.sum(0), n_positive)
     sums = [resampled_sums(counts, n_resamples, seed) for counts in (tp, on, positives)]
-    replicates = f1_score(*sums)
+    # A resample without a positive of a feature says nothing of it: its value stands in, not a 0. And F1 is concave in
+    # its counts, so that where few games hold a feature it falls under resampling; the spread is kept, the fall is not.
+    replicates = np.where(sums[2] > 0, f1_score(*sums), value)
+    replicates = np.clip(replicates + (value - replicates.mean(axis=0)), 0, 1)
     spread = resampled(averages.groups, averages.by_group(replicates))
     limits = np.quantile(replicates, [0.025, 0.975], axis=0)
     always_on = f1_score(n_positive, np.full(len(n_positive), len(sides[1])), n_positive)
@@ -188,6 +196,7 @@ def coverage(
             "n_scored": int((~rare).sum()),
             "n_rare": int(rare.sum()),
             "min_positives": min_positives,
+            "min_games": min_games,
             "groups_without_scored_features": [g for g in words.groups if g not in averages.groups],
             "n_train_games": int(side_games[0].max()) + 1,
             "n_test_games": int(side_games[1].max()) + 1,

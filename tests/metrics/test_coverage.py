@@ -34,7 +34,7 @@ def brute_force(latents, labels, train):
 
 def test_equals_brute_force():
     x, y, games, train = worlds.sample(n_games=8, n_positions=10, n_latents=6)
-    score = coverage(x, y[:, :5], game_id=games, train=train, min_positives=1, **FAST)
+    score = coverage(x, y[:, :5], game_id=games, train=train, min_positives=1, min_games=1, **FAST)
     expected = brute_force(x, y[:, :5], train)
     np.testing.assert_allclose(score.features["value"], expected, atol=1e-12)
     assert score.value == pytest.approx(expected.mean(), abs=1e-12)
@@ -141,6 +141,22 @@ def test_intervals_hold_and_pair_up():
     assert gap.std() < score.replicates.std()  # paired by game
 
 
+def test_features_of_a_few_games_are_rare_and_the_value_lies_in_its_interval():
+    """Labels that fill whole games: feature f holds in f + 1 of the reporting games, with one false alarm a game."""
+    games = np.repeat(np.arange(40), 20)
+    y = (games // 2)[:, None] < np.arange(1, 13)
+    x = y.astype(np.float32)
+    x[::20] = 1
+    score = coverage(x, y, game_id=games, train=games % 2 == 0, min_positives=20, **FAST)
+    assert score.features["rare"] == [True] * 4 + [False] * 8
+    assert score.low <= score.value <= score.high
+    assert score.high - score.low > 0.01
+    assert np.isfinite(score.replicates).all()
+    everything = coverage(x, y, game_id=games, train=games % 2 == 0, min_positives=20, min_games=1, **FAST)
+    assert everything.features["rare"] == [False] * 12
+    assert everything.low <= everything.value <= everything.high
+
+
 @given(seed=st.integers(0, 500), scale=st.sampled_from([0.5, 4.0]))
 def test_symmetries(seed, scale):
     x, y, games, train = worlds.sample(n_games=10, n_positions=8, n_latents=15, seed=seed)
@@ -183,7 +199,7 @@ def test_broken_versions_are_noticed(monkeypatch, mutant):
     x, y, games, train = worlds.sample(n_games=8, n_positions=10, n_latents=6)
     if mutant:
         MUTANTS[mutant](monkeypatch)
-    score = coverage(x, y, game_id=games, train=train, features=worlds.features(), min_positives=1, **FAST)
+    score = coverage(x, y, game_id=games, train=train, features=worlds.features(), min_positives=1, min_games=1, **FAST)
     expected = brute_force(x, y, train)
     p = y[~train].mean(0)
     floor = 2 * p / (1 + p)
