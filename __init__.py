@@ -17,18 +17,33 @@ if TYPE_CHECKING:
     from . import games, metrics
     from .evaluation import evaluate
     from .models.loading import load_dictionary
+    from .models.loading_folders import find_dictionaries
+    from .models.loading_gpt import load_model
     from .report import Report
     from .testbed_catalogue import Testbed, testbed, testbeds
 
 __version__ = "0.1.0"
 
-__all__ = ["Report", "Testbed", "evaluate", "games", "load_dictionary", "metrics", "testbed", "testbeds"]
+__all__ = [
+    "Report",
+    "Testbed",
+    "evaluate",
+    "find_dictionaries",
+    "games",
+    "load_dictionary",
+    "load_model",
+    "metrics",
+    "testbed",
+    "testbeds",
+]
 
 _HOMES = {
     "Report": ".report",
     "Testbed": ".testbed_catalogue",
     "evaluate": ".evaluation",
+    "find_dictionaries": ".models.loading_folders",
     "load_dictionary": ".models.loading",
+    "load_model": ".models.loading_gpt",
     "testbed": ".testbed_catalogue",
     "testbeds": ".testbed_catalogue",
 }

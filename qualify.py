@@ -28,13 +28,14 @@ class Quality:
     Attributes:
         legal: share of positions whose most likely next move is legal.
         excess_loss: nats above the exact distribution of the next move.
-        probe_f1: mean F1 of linear probes for the square states (`mine`, `yours`), best block, held-out games.
+        probe_f1: mean F1 of linear probes for what stands on each square (group `board`), best block, held-out games.
         probe_low: lower end of its 95 % interval, over games.
         probe_high: upper end.
         best_layer: block with the best probes, from 0.
         by_layer: probe F1 after each block.
         always_on: F1 of the constant prediction, the floor of `probe_f1`.
-        n_games: games of the test half.
+        n_games: games that report; twice as many choose.
+        n_features: features probed: those of the group with at least `min_positives` positions to choose on.
     """
 
     legal: float
@@ -46,6 +47,7 @@ class Quality:
     by_layer: tuple[float, ...]
     always_on: float
     n_games: int
+    n_features: int
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON types, rounded to four digits."""
@@ -60,7 +62,14 @@ class Quality:
 
 
 def qualify(
-    model: "TransformerBridge", game: Game, n_layers: int, *, n_games: int = 1200, seed: int = 7, device: str = "cpu"
+    model: "TransformerBridge",
+    game: Game,
+    n_layers: int,
+    *,
+    n_games: int = 1200,
+    seed: int = 7,
+    min_positives: int = 100,
+    device: str = "cpu",
 ) -> Quality:
     """Measure a model on fresh games: probes are fitted on two thirds of them and scored on the rest.
 
@@ -70,24 +79,36 @@ def qualify(
         n_layers: blocks to read.
         n_games: games in all.
         seed: of the games.
+        min_positives: features seldomer than this among the choosing positions say nothing about the model.
         device: torch device.
+
+    Raises:
+        ValueError: no feature of the board is that frequent.
     """
     transcripts = game.sample(n_games, seed)
     columns = transcripts.features.where(group="board", reachable=True)
     legal, losses = _play(model, transcripts.tokens, game, device)
     best: tuple[float, float, float, int] = (-1.0, 0.0, 0.0, 0)
     by_layer: list[float] = []
-    floor = float("nan")
+    floor, n_features = float("nan"), 0
     for layer in range(n_layers):
         captured = capture(model, transcripts, f"blocks.{layer}.hook_out", progress=False)
         x = torch.from_numpy(np.asarray(captured.activations, dtype=np.float32))
         labels = transcripts.features.unpack_columns(np.asarray(captured.labels), columns)
         train = captured.split(test_fraction=1 / 3, seed=seed)
+        common = labels[train].sum(axis=0) >= min_positives
+        if not common.any():
+            raise ValueError(
+                f"no feature of the board holds at {min_positives} of {int(train.sum())} positions; take more than "
+                f"{n_games} games, or a lower min_positives"
+            )
+        labels = labels[:, common]
+        n_features = labels.shape[1]
         value, low, high, floor = probe_f1(x, labels, np.asarray(captured.game_id), train, seed=seed)
         by_layer.append(value)
         best = max(best, (value, low, high, layer))
     test_games = n_games - round(n_games * 2 / 3)
-    return Quality(legal, losses, best[0], best[1], best[2], best[3], tuple(by_layer), floor, test_games)
+    return Quality(legal, losses, best[0], best[1], best[2], best[3], tuple(by_layer), floor, test_games, n_features)
 
 
 def probe_f1(
@@ -145,7 +166,7 @@ def progress_line(game: Game, n_layers: int, say: Callable[[str], None]) -> Call
     """A callback for training: a small `qualify` every time, as one line."""
 
     def report(model: "TransformerBridge", games: int) -> None:
-        q = qualify(model, game, n_layers, n_games=450)
+        q = qualify(model, game, n_layers, n_games=450, min_positives=50)
         layers = " ".join(f"{value:.3f}" for value in q.by_layer)
         say(
             f"{games:9,d} games  legal {q.legal:.4f}  excess loss {q.excess_loss:.4f} nats  "

@@ -3,17 +3,31 @@
 from collections.abc import Callable
 from difflib import get_close_matches
 
+from .chess import Chess
 from .features import Feature, FeatureSet
 from .othello import Othello
 from .transcripts import Counterfactuals, Game, Tokenizer, Transcripts
 
-__all__ = ["WORLDS", "Counterfactuals", "Feature", "FeatureSet", "Game", "Othello", "Tokenizer", "Transcripts", "world"]
+__all__ = [
+    "WORLDS",
+    "Chess",
+    "Counterfactuals",
+    "Feature",
+    "FeatureSet",
+    "Game",
+    "Othello",
+    "Tokenizer",
+    "Transcripts",
+    "world",
+]
 
 WORLDS: dict[str, Callable[[], Game]] = {
     "othello": Othello,
     "othello-8x8": Othello,
     "othello-6x6": lambda: Othello(6),
     "othello-4x4": lambda: Othello(4),
+    "chess": Chess,
+    "chess-characters": lambda: Chess(tokens="characters"),
 }
 
 

@@ -112,7 +112,8 @@ class Boards:
         rows = np.array([_numbers(board, i) for i, board in enumerate(boards)], np.uint64).reshape(len(boards), 10)
         turn = np.array([board.turn for board in boards], np.bool_)
         halfmove = np.array([min(board.halfmove_clock, 32_767) for board in boards], np.int16)
-        return Boards(*(np.ascontiguousarray(column) for column in rows.T), turn, halfmove)
+        columns: list[Any] = [*(np.ascontiguousarray(column) for column in rows.T), turn, halfmove]
+        return Boards(*columns)
 
     def to_chess(self) -> list[chess.Board]:
         """Positions as python-chess boards, in flat order; they have no history and start at move 1."""

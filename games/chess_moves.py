@@ -1,6 +1,7 @@
 """Legal moves of a batch of chess positions, and the positions they lead to."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import chess
 import numpy as np
@@ -50,7 +51,7 @@ def legal_moves(boards: Boards) -> Moves:
     return Moves(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
 
-def _listed(boards: Boards, first: int) -> tuple[NDArray[np.int64], ...]:
+def _listed(boards: Boards, first: int) -> tuple[NDArray[Any], ...]:
     side = relative(boards)
     found = targets(side)
     n = len(boards)
@@ -112,7 +113,7 @@ def choose(side: Relative, found: U64, turn: NDArray[np.bool_], draws: NDArray[n
     columns = np.arange(len(turn))
     within = pick - (ends[way, columns] - counts[way, columns])
     promotes = way >= PROMOTE
-    target = select_bit(found[way, columns], np.where(promotes, within >> 2, within))
+    target = select_bit(found[way, columns], within >> (promotes * np.uint16(2)))
     promotion = np.where(promotes, (within & 3) + chess.KNIGHT, 0).astype(np.uint64)
     origin = np.zeros(len(turn), np.uint64)
     order = np.argsort(way, kind="stable")
@@ -171,8 +172,14 @@ def play(boards: Boards, origin: U64, target: U64, promotion: U64) -> Boards:
     black |= arrived * ~turn
     home = np.where(turn, RANKS[0], RANKS[7])
     double = pawn & ((target == origin << np.uint64(16)) | (target == origin >> np.uint64(16)))
+    pawns, knights, bishops, rooks, queens, kings = pieces
     return Boards(
-        *pieces,
+        pawns,
+        knights,
+        bishops,
+        rooks,
+        queens,
+        kings,
         white,
         black,
         np.where(moved, np.where(turn, origin << np.uint64(8), origin >> np.uint64(8)) * double, boards.ep),
@@ -184,8 +191,7 @@ def play(boards: Boards, origin: U64, target: U64, promotion: U64) -> Boards:
 
 def null_move(boards: Boards) -> Boards:
     """The positions with the other side to move and no en passant."""
-    arrays = boards.arrays()
-    return Boards(*arrays[:8], np.zeros_like(boards.ep), boards.castling, ~boards.turn, boards.halfmove)
+    return replace(boards, ep=np.zeros_like(boards.ep), turn=~boards.turn)
 
 
 def perft(boards: Boards, depth: int, chunk: int = 1 << 15) -> int:

@@ -27,8 +27,11 @@ if TYPE_CHECKING:
 class MoveSource(Protocol):
     """A game that hands out games with the exact set of tokens allowed next."""
 
-    def next_moves(self, n_games: int, seed: int | list[int]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-        """Tokens [n, positions] and the tokens allowed after each [n, positions, d_vocab] (none: not trained on)."""
+    def next_moves(self, n_games: int, seed: int | list[int]) -> tuple[NDArray[np.int64], NDArray[Any]]:
+        """Tokens [n, positions] and the weight of each next token [n, positions, d_vocab] (none: not trained on).
+
+        Weights are truths, or counts where a token begins several moves; over their sum they are the target.
+        """
         ...
 
 
@@ -73,19 +76,23 @@ class Recipe:
 
 
 def exact_target_loss(logits: torch.Tensor, allowed: torch.Tensor) -> torch.Tensor:
-    """Mean Kullback-Leibler divergence, in nats, from the uniform distribution over the allowed tokens to the model's.
+    """Mean Kullback-Leibler divergence, in nats, from the true distribution of the next token to the model's.
 
     Args:
         logits: float [batch, positions, d_vocab].
-        allowed: bool [batch, positions, d_vocab]; positions with none are left out.
+        allowed: bool or non-negative [batch, positions, d_vocab]; over its sum it is the true distribution. Positions
+            with none are left out.
     """
-    count = allowed.sum(-1)
+    logits, weight = logits.float(), allowed.to(torch.float32)
+    count = weight.sum(-1)
     scored = count > 0
-    logits = logits.float()
     # The mean log-probability of the allowed tokens without writing out all log-probabilities, which a large
     # vocabulary makes as dear as the model itself.
-    mean_logit = torch.einsum("bpv,bpv->bp", logits, allowed.to(logits.dtype))[scored] / count[scored]
-    return (logits.logsumexp(-1)[scored] - mean_logit - count[scored].log()).mean()
+    mean_logit = torch.einsum("bpv,bpv->bp", logits, weight)[scored] / count[scored]
+    negative_entropy = -count[scored].log()
+    if allowed.dtype != torch.bool:  # w log w is 0 for truths
+        negative_entropy = negative_entropy + torch.xlogy(weight, weight).sum(-1)[scored] / count[scored]
+    return (logits.logsumexp(-1)[scored] - mean_logit + negative_entropy).mean()
 
 
 def _batches(source: MoveSource, recipe: Recipe, first: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
@@ -188,7 +195,8 @@ def train_transformer(
 
 
 def _identity(config: TransformerConfig, recipe: Recipe) -> dict[str, Any]:
-    return {"config": config.to_dict(), "seed": recipe.seed, "batch_size": recipe.batch_size}
+    batches = {"seed": recipe.seed, "batch_size": recipe.batch_size, "chunk": recipe.chunk}
+    return {"config": config.to_dict(), **batches}
 
 
 def _store(

@@ -1,0 +1,119 @@
+"""What all commands share: the application, options used by several, how results are printed and written."""
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(
+    name="fiducial",
+    help="A ground-truth testbed for sparse autoencoders.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Games = Annotated[int, typer.Option("--games", "-n", help="Games to score on; half choose, half report.", min=8)]
+Seed = Annotated[int, typer.Option("--seed", "-s", help="Seed of games and bootstrap.", min=0)]
+Out = Annotated[Path, typer.Option("--out", "-o", help="Folder for results.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")]
+TestbedName = Annotated[str, typer.Option("--testbed", "-t", help="Name of a testbed; see `fiducial testbeds`.")]
+
+
+def hush(quiet: bool) -> None:
+    """No progress bars when asked for, or where nobody watches."""
+    if quiet or not sys.stderr.isatty():
+        os.environ["TQDM_DISABLE"] = "1"
+
+
+def show(renderable: Any) -> None:
+    """Print a table, as wide as the terminal."""
+    from rich.console import Console
+
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=140)
+    console.print(renderable)
+
+
+def split(names: str | None) -> list[str] | None:
+    """Names that are written apart by commas; None for none given."""
+    return None if names is None else [name.strip() for name in names.split(",") if name.strip()]
+
+
+def _version(show: bool) -> None:
+    if show:
+        from . import __version__
+
+        typer.echo(f"fiducial {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it.")] = False,
+) -> None:
+    """A ground-truth testbed for sparse autoencoders."""
+
+
+COLUMNS = (
+    "coverage",
+    "reconstruction",
+    "explained_variance_score",
+    "kl_recovered_mean_score",
+    "legal_top1_score",
+    "l0",
+)
+
+
+def finish(reports: Sequence[Any], out: Path) -> None:
+    """Write the results and the page, and print a table a testbed."""
+    from .report_html import write_html
+    from .report_table import compare
+
+    out.mkdir(parents=True, exist_ok=True)
+    for report in reports:
+        report.to_json(out / f"{file_name(report)}.json")
+    write_html(reports, out / "report.html")
+    for name in dict.fromkeys(report.testbed for report in reports):
+        here = [report for report in reports if report.testbed == name]
+        shown = [metric for metric in COLUMNS if metric in here[0].scores]
+        show(here[0].table() if len(here) == 1 else compare(here, metrics=shown or None))
+    typer.echo(f"wrote {len(reports)} result file(s) and {out / 'report.html'}")
+
+
+def distinct_names(paths: Sequence[str]) -> dict[str, str]:
+    """A short name for every path: its last part, with as many parents as it takes to tell them apart.
+
+    >>> distinct_names(["a/topk", "b/topk", "b/gated"])
+    {'a/topk': 'a-topk', 'b/topk': 'b-topk', 'b/gated': 'gated'}
+    """
+    found: dict[str, str] = {}
+    for path in dict.fromkeys(paths):
+        parts = Path(path).parts
+        others = [Path(other).parts for other in dict.fromkeys(paths) if other != path]
+        depth = 1
+        while depth < len(parts) and any(other[-depth:] == parts[-depth:] for other in others):
+            depth += 1
+        found[path] = "-".join(part.strip("/") for part in parts[-depth:] if part != "/")
+    return found
+
+
+def check_folder(out: Path) -> None:
+    """Refuse, before the work, an output folder that is a file.
+
+    Raises:
+        ValueError: it is.
+    """
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"results go into a folder, but {out} is a file")
+
+
+def file_name(report: Any) -> str:
+    """A name for the file of a report, without characters that files cannot have."""
+    safe = "".join(c if c.isalnum() or c in "-_." else "-" for c in f"{report.dictionary}@{report.testbed}")
+    return safe.strip("-.")

@@ -1,0 +1,167 @@
+"""Commands that make: games, activations, models, SAEs and the cards of what ships."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .cli_app import Games, Out, Quiet, Seed, TestbedName, app, hush
+
+if TYPE_CHECKING:
+    from .games.transcripts import Game
+
+
+@app.command()
+def sample(
+    game: Annotated[str, typer.Argument(help="othello, othello-6x6, chess, chess-characters, ...")],
+    games: Annotated[int, typer.Option("--games", "-n", help="How many games at most.", min=1)] = 100,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="HDF5 file; without it one game is shown.")] = None,
+    seed: Seed = 0,
+    pgn: Annotated[list[Path] | None, typer.Option(help="Chess games from this PGN file; may be repeated.")] = None,
+    engine: Annotated[
+        str | None, typer.Option(help="Chess games of a UCI engine: `stockfish`, or the path of another.")
+    ] = None,
+    nodes: Annotated[int, typer.Option(help="Positions that the engine looks at for a move.", min=1)] = 50,
+    quiet: Quiet = False,
+) -> None:
+    """Games with the truth about every position: random ones, or those of a file or an engine."""
+    hush(quiet)
+    from .games import world
+
+    place = world(game)
+    if pgn or engine:
+        transcripts = place.label(_given_games(place, games, seed, pgn, engine, nodes, progress=not quiet))
+    else:
+        transcripts = place.sample(games, seed)
+    if out is None:
+        moves = place.tokenizer.decode(transcripts.tokens[0].tolist())
+        typer.echo(" ".join(moves))
+        typer.echo(place.render(moves, len(moves)))
+        return
+    from .data.transcripts import save_transcripts
+
+    save_transcripts(transcripts, out)
+    typer.echo(
+        f"wrote {len(transcripts)} games, {int(transcripts.scored.sum())} positions, "
+        f"{len(transcripts.features)} features: {out}"
+    )
+
+
+def _given_games(
+    place: "Game", games: int, seed: int, pgn: list[Path] | None, engine: str | None, nodes: int, *, progress: bool
+) -> list[list[str]]:
+    """Games of a PGN file or an engine, as the world's `label` takes them; damaged ones are reported."""
+    from .games.chess import Chess
+
+    if not isinstance(place, Chess):
+        raise ValueError(f"--pgn and --engine bring chess games; {place.name} has none")
+    if pgn and engine:
+        raise ValueError("give --pgn or --engine, not both")
+    if pgn:
+        from .games.chess_pgn import read_pgn
+
+        read = read_pgn(pgn, max_games=games, plies=place.plies, progress=progress)
+        for game, reason in read.damaged:
+            typer.echo(f"game {game} left out: {reason}", err=True)
+        typer.echo(f"read {len(read.moves)} games, left out {len(read.damaged)} damaged ones", err=True)
+        if not read.moves:
+            raise ValueError(f"no whole game in {', '.join(map(str, pgn))}")
+        found = read.moves
+    else:
+        from .games.chess_engine import engine_games
+
+        binary = None if engine == "stockfish" else engine
+        found = engine_games(games, seed, nodes=nodes, plies=place.plies, binary=binary, progress=progress)
+    return place.from_uci(found)
+
+
+@app.command()
+def capture(
+    out: Annotated[Path, typer.Option("--out", "-o", help="HDF5 file to write.")],
+    testbed: TestbedName = "",
+    games: Annotated[int, typer.Option("--games", "-n", help="How many games.", min=1)] = 500,
+    seed: Seed = 0,
+    hook: Annotated[str | None, typer.Option(help="Hook point; the testbed's by default.")] = None,
+    twin: Annotated[bool, typer.Option(help="Capture the randomly initialised twin instead.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Activations of a testbed's model with the truth about every position."""
+    hush(quiet)
+    from .models.capture import capture as run
+    from .testbed_catalogue import DEFAULT_TESTBED
+    from .testbed_catalogue import testbed as make
+
+    bed = make(testbed or DEFAULT_TESTBED, n_games=max(8, games), seed=seed)
+    model = bed.twin.model if twin else bed.model
+    captured = run(model, bed.game.sample(games, seed), hook or bed.hook, path=out, progress=not quiet)
+    typer.echo(f"wrote {len(captured.game_id)} positions x {captured.activations.shape[1]}: {out}")
+
+
+@app.command(name="train-model")
+def train_model(
+    name: Annotated[str, typer.Argument(help="othello-small, othello-6x6, chess-small, chess-pgn-small")],
+    out: Out = Path("runs"),
+    games: Annotated[
+        int | None, typer.Option("--games", "-n", help="Games to see in all; the recipe's by default.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    ship: Annotated[bool, typer.Option(help="Also replace the shipped asset and its card.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train a shipped model from its recipe; continues from the checkpoint in the output folder."""
+    hush(quiet)
+    from .shipping import train_shipped_model
+
+    path = train_shipped_model(name, out, games=games, device=device, ship=ship, log=typer.echo, progress=not quiet)
+    typer.echo(f"wrote {path}")
+
+
+@app.command(name="train-sae")
+def train_sae(
+    arch: Annotated[str, typer.Option(help="standard, topk, batchtopk, jumprelu, gated, matryoshka")] = "topk",
+    testbed: TestbedName = "",
+    activations: Annotated[
+        Path | None, typer.Option(help="HDF5 file of `fiducial capture` instead of fresh games.")
+    ] = None,
+    out: Out = Path("runs"),
+    latents: Annotated[int, typer.Option(help="Width of the dictionary.", min=1)] = 1024,
+    k: Annotated[int, typer.Option(help="Latents active a position, or the L0 to aim at.", min=1)] = 32,
+    samples: Annotated[int, typer.Option(help="Activations to train on.", min=1)] = 2_000_000,
+    seed: Seed = 0,
+    twin: Annotated[bool, typer.Option(help="On the randomly initialised twin.")] = False,
+    frozen_decoder: Annotated[bool, typer.Option(help="Control: the decoder stays random.")] = False,
+    ship: Annotated[bool, typer.Option(help="Also replace the shipped asset and its card.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train an SAE with sae_lens on activations with known truth."""
+    hush(quiet)
+    from .shipping import train_shipped_sae
+    from .testbed_catalogue import DEFAULT_TESTBED
+
+    path = train_shipped_sae(
+        arch,
+        testbed or DEFAULT_TESTBED,
+        out,
+        activations=activations,
+        n_latents=latents,
+        k=k,
+        samples=samples,
+        seed=seed,
+        twin=twin,
+        frozen_decoder=frozen_decoder,
+        ship=ship,
+        progress=not quiet,
+    )
+    typer.echo(f"wrote {path}")
+
+
+@app.command(name="score-cards")
+def score_cards(testbed: TestbedName = "", games: Games = 200, seed: Seed = 0, quiet: Quiet = False) -> None:
+    """Score the shipped SAEs again and write it into the cards of what ships."""
+    hush(quiet)
+    from .shipping import score_cards as write
+    from .testbed_catalogue import DEFAULT_TESTBED, check_testbed
+
+    name = check_testbed(testbed or DEFAULT_TESTBED)
+    write(name, n_games=games, seed=seed)
+    typer.echo(f"wrote the cards of {name}")

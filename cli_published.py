@@ -1,0 +1,94 @@
+"""Commands about published work and single latents: reproduce, latents."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .cli_app import Quiet, Seed, TestbedName, app, check_folder, hush, show, split
+
+PAPERS = ("karvonen2024",)
+
+
+@app.command()
+def reproduce(
+    paper: Annotated[str, typer.Argument(help=", ".join(PAPERS))],
+    testbed: Annotated[
+        str | None, typer.Option("--testbed", "-t", help="Shipped testbeds, comma-separated; all by default.")
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="A model instead: path, or Hugging Face name.")] = None,
+    saes: Annotated[Path | None, typer.Option(help="Folder with the model's SAEs, nested or not.")] = None,
+    game: Annotated[str | None, typer.Option(help="chess or othello; which game the model plays.")] = None,
+    twin: Annotated[str | None, typer.Option(help="The model with random weights: path or name.")] = None,
+    twin_saes: Annotated[Path | None, typer.Option(help="Folder with SAEs of the twin.")] = None,
+    layer: Annotated[int | None, typer.Option(help="Block that is read, from 0; else as the SAEs say.", min=0)] = None,
+    games: Annotated[int, typer.Option("--games", "-n", help="Games to score on; the paper has 2,000.", min=16)] = 400,
+    positions: Annotated[
+        str, typer.Option(help="`published` (the first twenty with White to move, in chess) or `all`.")
+    ] = "published",
+    seed: Seed = 0,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder for the numbers as JSON.")] = None,
+    quiet: Quiet = False,
+) -> None:
+    """A paper's table for the checkpoints at hand, beside the published numbers."""
+    hush(quiet)
+    if paper not in PAPERS:
+        raise KeyError(f"no paper named {paper!r}; there are {', '.join(PAPERS)}")
+    if out is not None:
+        check_folder(out)
+    from .reproduce_karvonen2024 import reproduce_karvonen2024
+
+    made = reproduce_karvonen2024(
+        testbeds=split(testbed),
+        model=model,
+        saes=saes,
+        game=game,
+        twin=twin,
+        twin_saes=twin_saes,
+        layer=layer,
+        n_games=games,
+        positions=positions,
+        seed=seed,
+        device=device,
+        progress=not quiet,
+    )
+    for one in made:
+        show(one.table())
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+        for one in made:
+            path = out / f"{paper}-{one.name}.json"
+            one.to_json(path)
+            typer.echo(f"wrote {path}")
+
+
+@app.command()
+def latents(
+    sae: Annotated[str, typer.Argument(help="SAE folder, file or sae_lens release; or the name of a shipped SAE.")],
+    testbed: TestbedName = "",
+    latent: Annotated[
+        list[int] | None, typer.Option("--latent", "-l", help="A latent's number; may be repeated.")
+    ] = None,
+    best: Annotated[int, typer.Option(help="Without --latent: how many, the best matched ones.", min=1)] = 12,
+    group: Annotated[str | None, typer.Option(help="Match features of these groups only, comma-separated.")] = None,
+    games: Annotated[int, typer.Option("--games", "-n", help="Games to search.", min=8)] = 200,
+    seed: Seed = 0,
+    out: Annotated[Path, typer.Option("--out", "-o", help="HTML file to write.")] = Path("latents.html"),
+    kind: Annotated[str | None, typer.Option(help="As for `fiducial score`.")] = None,
+    quiet: Quiet = False,
+) -> None:
+    """A page with the top positions of latents, drawn as boards, and the features that fit them best."""
+    hush(quiet)
+    from .data.assets import asset
+    from .models.loading import load_dictionary
+    from .report_latents import write_latents
+    from .testbed_catalogue import DEFAULT_TESTBED, SPECS, check_testbed
+    from .testbed_catalogue import testbed as make
+
+    name = check_testbed(testbed or DEFAULT_TESTBED)
+    shipped = SPECS[name].dictionaries.get(sae)
+    dictionary = load_dictionary(asset(shipped) if shipped else sae, kind, name=Path(sae).name)
+    bed = make(name, n_games=games, seed=seed)
+    path = write_latents(dictionary, bed, out, latent or None, best=best, groups=split(group))
+    typer.echo(f"wrote {path}")

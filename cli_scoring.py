@@ -1,0 +1,127 @@
+"""Commands that score: demo, score, score-arrays, and what there is to score on and by."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .cli_app import Games, Out, Quiet, Seed, TestbedName, app, check_folder, distinct_names, finish, hush, show, split
+
+
+@app.command()
+def demo(
+    games: Games = 200,
+    seed: Seed = 0,
+    out: Out = Path("fiducial-demo"),
+    testbed: Annotated[str | None, typer.Option("--testbed", "-t", help="Only this testbed.")] = None,
+    quiet: Quiet = False,
+) -> None:
+    """The main job on what ships: score the shipped SAEs on the shipped testbeds; table and report.html."""
+    hush(quiet)
+    check_folder(out)
+    from .evaluation import score_shipped
+    from .testbed_catalogue import testbeds as names
+
+    reports = [
+        report
+        for name in ([testbed] if testbed else names())
+        for report in score_shipped(name, n_games=games, seed=seed)
+    ]
+    finish(reports, out)
+
+
+@app.command()
+def testbeds() -> None:
+    """The shipped testbeds."""
+    from .testbed_catalogue import testbeds as names
+
+    for name, summary in names().items():
+        typer.echo(f"{name:16} {summary}")
+
+
+@app.command()
+def features(
+    game: Annotated[str, typer.Argument(help="othello, othello-6x6, chess, ...")],
+    group: Annotated[str | None, typer.Option(help="Only this group, with definitions.")] = None,
+    rung: Annotated[int | None, typer.Option(help="Only this rung: 0 token, 1 square, 2 relation, 3 tactic.")] = None,
+) -> None:
+    """What is known about every position of a game."""
+    from .games import world
+
+    known = world(game).features
+    if group is None and rung is None:
+        typer.echo(f"{len(known)} features in {len(known.groups)} groups; --group NAME lists one")
+        for name in known.groups:
+            rows = known.select(group=name)
+            reachable = sum(feature.reachable for feature in rows)
+            typer.echo(
+                f"{name:28} rung {rows[0].rung}  {reachable:4d} reachable of {len(rows):4d}   e.g. {rows[0].name}"
+            )
+        return
+    for feature in known.select(group=group, rung=rung):
+        note = "" if feature.reachable else "  (cannot occur)"
+        typer.echo(f"{feature.name}: {feature.definition}{note}")
+
+
+@app.command()
+def metrics() -> None:
+    """What can be measured."""
+    from .metrics import METRICS
+
+    for name, properties in METRICS.items():
+        typer.echo(f"{name:28} {properties.question}")
+
+
+@app.command()
+def score(
+    saes: Annotated[list[str], typer.Argument(help="SAE folders, files or sae_lens releases.")],
+    testbed: TestbedName = "",
+    metrics: Annotated[
+        str | None, typer.Option("--metrics", "-m", help="Names, comma-separated; all by default.")
+    ] = None,
+    games: Games = 500,
+    seed: Seed = 0,
+    out: Out = Path("fiducial-results"),
+    kind: Annotated[
+        str | None, typer.Option(help="sae_lens, dictionary_learning, openai, safetensors; else guessed.")
+    ] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Score SAEs on a testbed."""
+    hush(quiet)
+    from .data.assets import path_sha256
+    from .evaluation import check_metrics, evaluate
+    from .models.loading import load_dictionary
+    from .testbed_catalogue import DEFAULT_TESTBED, check_testbed
+    from .testbed_catalogue import testbed as make
+
+    wanted = check_metrics(split(metrics))
+    name = check_testbed(testbed or DEFAULT_TESTBED)
+    check_folder(out)
+    names = distinct_names(saes)
+    dictionaries = [load_dictionary(sae, kind, name=names[sae]) for sae in names]  # all are read before any is scored
+    bed = make(name, n_games=games, seed=seed)
+    reports = [
+        evaluate(dictionary, bed, wanted, seed=seed, sha256=path_sha256(Path(sae)))
+        for sae, dictionary in zip(names, dictionaries, strict=True)
+    ]
+    finish(reports, out)
+
+
+@app.command(name="score-arrays")
+def score_arrays(
+    file: Annotated[Path, typer.Argument(help=".npz or .h5 with `latents` [N, L], `labels` [N, F], `game_id` [N].")],
+    seed: Seed = 0,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder for results.")] = None,
+) -> None:
+    """Score latents against labels that were made elsewhere."""
+    from .arrays import evaluate_arrays
+
+    if out is not None:
+        check_folder(out)
+    report = evaluate_arrays(file, seed=seed)
+    show(report.table())
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+        report.to_json(out / f"{file.stem}.json")
+        typer.echo(f"wrote {out / f'{file.stem}.json'}")
