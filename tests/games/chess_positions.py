@@ -10,7 +10,7 @@ CONSTRUCTED = (
     "8/8/8/1K1pP2r/8/8/8/4k3 w - d6 0 1",
     "4k3/8/4r3/3pP3/8/8/8/4K3 w - d6 0 1",  # en passant leaves the file of a pin
     "4k3/8/8/3pP3/8/8/8/4K3 w - d6 0 1",  # a plain one
-    "7k/8/8/3pP3/8/8/1b6/K7 w - d6 0 1",  # the capturer is pinned on a diagonal
+    "7k/6b1/8/3pP3/8/8/8/K7 w - d6 0 1",  # the capturer is pinned on a diagonal
     "8/8/8/2k5/3Pp3/8/8/4K3 b - d3 0 1",  # en passant ends a check by the pawn
     "8/8/4k3/8/3Pp3/8/8/4K2B b - d3 0 1",
     "rnb1kbnr/pppp1ppp/8/4p3/5PPq/8/PPPPP2P/RNBQKBNR w KQkq - 1 3",  # mate
@@ -27,7 +27,7 @@ CONSTRUCTED = (
     "r1n1k3/1P6/8/8/8/8/6p1/4KB1R b K - 0 1",
     "4k3/8/8/8/8/5n2/4r3/4K3 w - - 0 1",  # double check
     "4k3/8/8/b7/8/2n5/8/4K3 w - - 0 1",  # the checking knight stands between
-    "k3r3/8/8/8/4B3/8/8/4K3 w - - 0 1",  # a pinned bishop cannot move
+    "4r1k1/8/8/8/4B3/8/8/4K3 w - - 0 1",  # a pinned bishop cannot move
     "k3r3/8/8/8/4R3/8/8/4K3 w - - 0 1",  # a pinned rook moves along the pin
     "k3r3/8/8/8/4N3/8/8/4K3 w - - 0 1",  # a pinned knight cannot
     "k7/8/8/8/7b/6P1/5K2/8 w - - 0 1",  # a pinned pawn takes its pinner
