@@ -1,5 +1,6 @@
 """Commands that make: games, activations, models, SAEs and the cards of what ships."""
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -60,7 +61,9 @@ def _given_games(
     if pgn:
         from .games.chess_pgn import read_pgn
 
-        read = read_pgn(pgn, max_games=games, plies=place.plies, progress=progress)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # what was left out is told below, game by game
+            read = read_pgn(pgn, max_games=games, plies=place.plies, progress=progress)
         for game, reason in read.damaged:
             typer.echo(f"game {game} left out: {reason}", err=True)
         typer.echo(f"read {len(read.moves)} games, left out {len(read.damaged)} damaged ones", err=True)
@@ -152,6 +155,25 @@ def train_sae(
         ship=ship,
         progress=not quiet,
     )
+    typer.echo(f"wrote {path}")
+
+
+@app.command(name="train-probes")
+def train_probes(
+    testbed: TestbedName = "",
+    out: Out = Path("runs"),
+    games: Annotated[int, typer.Option("--games", "-n", help="Games to fit on.", min=50)] = 6000,
+    seed: Annotated[int, typer.Option("--seed", "-s", help="Seed of the games; scoring uses others.", min=0)] = 20_000,
+    ship: Annotated[bool, typer.Option(help="Also replace the shipped asset and its card.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Fit linear probes for all features of a testbed on many games: the ceiling where features are seldom."""
+    hush(quiet)
+    from .shipping import train_shipped_probes
+    from .testbed_catalogue import DEFAULT_TESTBED, check_testbed
+
+    name = check_testbed(testbed or DEFAULT_TESTBED)
+    path = train_shipped_probes(name, out, games=games, seed=seed, ship=ship, progress=not quiet)
     typer.echo(f"wrote {path}")
 
 

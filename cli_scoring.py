@@ -85,6 +85,10 @@ def score(
     kind: Annotated[
         str | None, typer.Option(help="sae_lens, dictionary_learning, openai, safetensors; else guessed.")
     ] = None,
+    game: Annotated[
+        str | None, typer.Option(help="Then --testbed is a model's path or hub name, and this the game it plays.")
+    ] = None,
+    layer: Annotated[int | None, typer.Option(help="Block of that model that is read, from 0.", min=0)] = None,
     quiet: Quiet = False,
 ) -> None:
     """Score SAEs on a testbed."""
@@ -96,11 +100,11 @@ def score(
     from .testbed_catalogue import testbed as make
 
     wanted = check_metrics(split(metrics))
-    name = check_testbed(testbed or DEFAULT_TESTBED)
+    name = testbed if game and testbed else check_testbed(testbed or DEFAULT_TESTBED)
     check_folder(out)
     names = distinct_names(saes)
     dictionaries = [load_dictionary(sae, kind, name=names[sae]) for sae in names]  # all are read before any is scored
-    bed = make(name, n_games=games, seed=seed)
+    bed = make(name, game=game, layer=layer, n_games=games, seed=seed)
     reports = [
         evaluate(dictionary, bed, wanted, seed=seed, sha256=path_sha256(Path(sae)))
         for sae, dictionary in zip(names, dictionaries, strict=True)

@@ -87,7 +87,7 @@ def qualify(
     """
     transcripts = game.sample(n_games, seed)
     columns = transcripts.features.where(group="board", reachable=True)
-    legal, losses = _play(model, transcripts.tokens, game, device)
+    legal, losses = play(model, transcripts.tokens, game, device)
     best: tuple[float, float, float, int] = (-1.0, 0.0, 0.0, 0)
     by_layer: list[float] = []
     floor, n_features = float("nan"), 0
@@ -145,9 +145,10 @@ def probe_f1(
     )
 
 
-def _play(
-    model: "TransformerBridge", tokens: np.ndarray[Any, np.dtype[np.int64]], game: Game, device: str
+def play(
+    model: "TransformerBridge", tokens: np.ndarray[Any, np.dtype[np.int64]], game: Game, device: str = "cpu"
 ) -> tuple[float, float]:
+    """Share of positions whose most likely next token is legal, and nats above random play, on given games."""
     allowed = game.allowed(tokens)
     right, scored, loss = 0, 0, 0.0
     for rows in np.array_split(np.arange(len(tokens)), max(1, len(tokens) // 128)):

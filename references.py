@@ -12,6 +12,7 @@ from .data.assets import asset
 from .models.controls import identity_dictionary, neurons_of, pca_dictionary, random_dictionary
 from .models.dictionary import Codes, Dictionary, encode_in_batches
 from .models.loading import load_dictionary
+from .supervised_dicts.files import load_supervised
 from .supervised_dicts.least_squares import fit_least_squares
 from .supervised_dicts.probes import fit_probes
 from .testbed_catalogue import Testbed
@@ -77,7 +78,10 @@ class References:
         ]
 
     def ceilings(self) -> list[Candidate]:
-        """Dictionaries fitted with the labels of the choosing games: linear probes and least squares."""
+        """Dictionaries fitted with labels: linear probes and least squares.
+
+        Both are fitted on the choosing games, but probes that ship with a testbed on many more, none of them scored.
+        """
         return [self._kept("probes", self._probes), self._kept("least squares", self._least_squares)]
 
     def identity(self) -> Candidate:
@@ -128,7 +132,10 @@ class References:
         return Candidate(name, "ceiling", identity_dictionary(self.bed.d_in, name=name), self.bed.x)
 
     def _probes(self, name: str) -> Candidate:
-        made = fit_probes(self._choosing, self._labels(), feature_names=self._names(), seed=self.bed.seed)
+        if self.bed.spec.probes:
+            made = load_supervised(asset(self.bed.spec.probes), names=self._names())
+        else:
+            made = fit_probes(self._choosing, self._labels(), feature_names=self._names(), seed=self.bed.seed)
         return Candidate(name, "ceiling", made, self.bed.x)
 
     def _least_squares(self, name: str) -> Candidate:

@@ -6,23 +6,30 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from .data.assets import ASSETS, list_assets, register_asset
 from .evaluation import score_shipped
-from .games.othello import Othello
+from .games import world
+from .games.chess_engine import engine_games
 from .games.transcripts import Game
 from .metrics.score import Score
-from .models.capture import model_activations
-from .models.recipes import MODEL_RECIPES
-from .models.train_transformer import train_transformer
+from .models.capture import capture, model_activations
+from .models.move_sources import Mixed, RandomPlay
+from .models.recipes import MODEL_RECIPES, ModelRecipe
+from .models.train_transformer import MoveSource, Recipe, train_transformer
 from .models.training import train_sae
-from .models.transformers import load_transformer, save_transformer
-from .qualify import progress_line, qualify
-from .testbed_catalogue import SPECS, Testbed, testbed
+from .models.transformers import build_transformer, load_transformer, save_transformer
+from .qualify import play, progress_line, qualify
+from .supervised_dicts.files import save_supervised
+from .supervised_dicts.minibatch_probes import fit_probes_in_batches
+from .testbed_catalogue import SPECS, TWIN_SEED, Testbed, testbed
 
 SAE_DATA_SEED = 10_000  # games that SAEs are trained on; scoring uses small seeds
+PROBE_SEED = 20_000  # games that probes are fitted on
 ROWS_IN_MEMORY = 1_000_000
+ENGINE_PART = 250  # engine games a file
 
 
 def train_shipped_model(
@@ -56,7 +63,7 @@ def train_shipped_model(
         raise KeyError(f"no model recipe named {name!r}; there are {', '.join(MODEL_RECIPES)}")
     made = MODEL_RECIPES[name]
     recipe = made.recipe if games is None else type(made.recipe)(**{**vars(made.recipe), "games": games})
-    world = Othello(made.board)
+    game = world(made.world)
     folder = out / name
     folder.mkdir(parents=True, exist_ok=True)
 
@@ -66,42 +73,86 @@ def train_shipped_model(
         log(line)
 
     model = train_transformer(
-        world,
+        training_games(made, recipe, game, folder, progress=progress),
         made.config,
         recipe,
         checkpoint=folder / "checkpoint.pt",
-        evaluate=progress_line(world, made.config.n_layers, say),
+        evaluate=progress_line(game, made.config.n_layers, say),
         device=device,
         progress=progress,
     )
     path = folder / "model.safetensors"
     save_transformer(
-        model, made.config, path, dtype=torch.float16, metadata={"game": world.name, "seed": str(recipe.seed)}
+        model, made.config, path, dtype=torch.float16, metadata={"game": game.name, "seed": str(recipe.seed)}
     )
     if ship:
         ship_model(name, path, games=recipe.games)
     return path
 
 
+def training_games(made: ModelRecipe, recipe: Recipe, game: Game, folder: Path, *, progress: bool = True) -> MoveSource:
+    """What a recipe trains on: random games, and games of an engine if it asks for them.
+
+    The engine's games are kept in `folder` in parts, so that an interrupted run does not play them again.
+
+    Raises:
+        FileNotFoundError: the recipe needs an engine that is not installed.
+    """
+    source = RandomPlay(game)
+    if made.engine is None:
+        return source
+    share = made.engine
+    games: list[list[str]] = []
+    for part in range(-(-share.games // ENGINE_PART)):
+        file = folder / "engine" / f"{share.seed + part}-{share.nodes}-{game.n_positions - 1}.json"
+        if not file.exists():
+            played = engine_games(
+                ENGINE_PART, share.seed + part, nodes=share.nodes, plies=game.n_positions - 1, progress=progress
+            )
+            file.parent.mkdir(parents=True, exist_ok=True)
+            partial = file.with_suffix(".partial")
+            partial.write_text(json.dumps(played))
+            partial.replace(file)
+        games += json.loads(file.read_text())
+    first_step = round(share.after * recipe.steps)
+    return Mixed(
+        source,
+        game.label(games[: share.games]).tokens,
+        share.share,
+        first_chunk=first_step // (recipe.chunk // recipe.batch_size),
+        pad_id=game.tokenizer.pad_id,
+    )
+
+
 def ship_model(name: str, path: Path, *, games: int) -> None:
     """Copy a trained model among the assets, measure it from there, and write its card."""
     made = MODEL_RECIPES[name]
-    world = Othello(made.board)
+    game = world(made.world)
     target = ASSETS / name / "model.safetensors"
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(path, target)
+    target.chmod(0o644)
     model, config = load_transformer(target)
-    quality = qualify(model, world, config.n_layers)
+    quality = qualify(model, game, config.n_layers)
+    twin = qualify(build_transformer(config, TWIN_SEED).eval(), game, 1)
     command = f"fiducial train-model {name}" + (f" --games {games}" if games != made.recipe.games else "")
     card = {
-        "what": f"transformer that plays random legal {world.name} ({world.version})",
-        "config": vars(config),
+        "what": f"transformer that plays random legal {game.name} ({game.version})",
+        "config": config.to_dict(),
         "recipe": {**vars(made.recipe), "games": games},
+        "engine_games": None if made.engine is None else vars(made.engine),
         "command": f"{command} --ship",
         "go_on": f"fiducial train-model {name} --games {2 * games} --ship",
         "dtype": "float16 on disk, float32 in use",
         "quality": quality.to_dict(),
+        "random_twin": {"probe_f1_after_first_block": round(twin.probe_f1, 4), "always_on": round(twin.always_on, 4)},
     }
+    if made.engine is not None:
+        unseen = engine_games(
+            200, made.engine.seed + 10_000, nodes=made.engine.nodes, plies=game.n_positions - 1, progress=False
+        )
+        legal, _ = play(model, game.label(unseen).tokens, game)
+        card["legal_on_unseen_engine_games"] = round(legal, 4)
     register_asset(f"{name}/model", target, kind="transformer", card=card, root=ASSETS)
 
 
@@ -199,6 +250,58 @@ def ship_sae(bed: Testbed, short: str, folder: Path, card: dict[str, Any]) -> No
     shutil.copytree(folder, target)
     card = {"what": f"{short} SAE on {bed.hook} of {bed.name}", **card}
     register_asset(f"{bed.name}/{short}", target, kind="sae_lens", card=json.loads(json.dumps(card)), root=ASSETS)
+
+
+def train_shipped_probes(
+    testbed_name: str,
+    out: Path,
+    *,
+    games: int = 6000,
+    seed: int = PROBE_SEED,
+    ship: bool = False,
+    progress: bool = True,
+) -> Path:
+    """Fit probes for all reachable features on fresh games and save them.
+
+    Args:
+        testbed_name: where.
+        out: parent of the file written.
+        games: to fit on; scoring uses other seeds.
+        seed: of the games and of the order of positions.
+        ship: replace the shipped asset, and write its card.
+        progress: show a bar.
+
+    Returns:
+        The file.
+    """
+    bed = testbed(testbed_name)
+    transcripts = bed.game.sample(games, seed)
+    captured = capture(bed.model, transcripts, bed.hook, progress=progress)
+    features = transcripts.features
+    columns = features.where(counterpart=False, reachable=True)
+    made = fit_probes_in_batches(
+        torch.from_numpy(np.asarray(captured.activations, dtype=np.float32)),
+        np.asarray(captured.labels),
+        feature_names=features.take(columns).names,
+        columns=columns,
+        seed=seed,
+        progress=progress,
+    )
+    path = out / testbed_name / "probes.safetensors"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_supervised(made, path, dtype=torch.float16)
+    if ship:
+        target = ASSETS / testbed_name / path.name
+        shutil.copyfile(path, target)
+        card = {
+            "what": f"linear probes for {len(columns)} features on {bed.hook} of {testbed_name}",
+            "command": f"fiducial train-probes --testbed {testbed_name} --games {games} --seed {seed} --ship",
+            "games": games,
+            "positions": len(captured.game_id),
+            "dtype": "float16 on disk, float32 in use",
+        }
+        register_asset(f"{testbed_name}/probes", target, kind="supervised", card=card, root=ASSETS)
+    return path
 
 
 CARD_METRICS = ("coverage", "reconstruction")

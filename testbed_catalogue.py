@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,8 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from .data.assets import asset
-from .games.othello import Othello
-from .games.transcripts import Game, Transcripts
+from .games import Chess, Game, Othello, Transcripts, world
 from .models.transformers import TransformerConfig, build_transformer, load_transformer
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ class TestbedSpec:
         twin_dictionaries: shipped SAEs of the randomly initialised twin.
         controls: shipped control dictionaries trained on this testbed's activations.
         summary: one line for people.
+        probes: asset of probes fitted on more games than a testbed scores; without it they are fitted on those.
     """
 
     __test__ = False  # not a pytest class
@@ -48,6 +49,7 @@ class TestbedSpec:
     dictionaries: Mapping[str, str] = field(default_factory=dict)
     twin_dictionaries: Mapping[str, str] = field(default_factory=dict)
     controls: Mapping[str, str] = field(default_factory=dict)
+    probes: str = ""
 
     @property
     def hook(self) -> str:
@@ -90,6 +92,24 @@ SPECS: dict[str, TestbedSpec] = {
             twin_dictionaries=_shipped("othello-small", ("twin-topk",)),
             controls=_shipped("othello-small", ("frozen-topk",)),
         ),
+        TestbedSpec(
+            name="chess-small",
+            game=Chess,
+            model="chess-small/model",
+            layer=2,
+            summary="transformer trained on random legal and engine chess, one token a move",
+            dictionaries=_shipped("chess-small", ("topk", "matryoshka", "standard")),
+            twin_dictionaries=_shipped("chess-small", ("twin-topk",)),
+            controls=_shipped("chess-small", ("frozen-topk",)),
+            probes="chess-small/probes",  # most features hold in a few games of a hundred
+        ),
+        TestbedSpec(
+            name="chess-pgn-small",
+            game=lambda: Chess(tokens="characters"),
+            model="chess-pgn-small/model",
+            layer=2,
+            summary="transformer trained on random legal chess in characters; no SAEs ship with it",
+        ),
     )
 }
 DEFAULT_TESTBED = "othello-6x6"  # the stronger board of the two: see the models' cards
@@ -116,22 +136,50 @@ def check_testbed(name: str) -> str:
     return name
 
 
-def testbed(name: str = DEFAULT_TESTBED, *, n_games: int = 500, seed: int = 0, device: str = "cpu") -> "Testbed":
-    """A shipped testbed with games of its own.
+def testbed(
+    name: str | Path = DEFAULT_TESTBED,
+    *,
+    game: Game | str | None = None,
+    layer: int | None = None,
+    n_games: int = 500,
+    seed: int = 0,
+    device: str = "cpu",
+) -> "Testbed":
+    """A shipped testbed with games of its own; or, with `game` and `layer`, one around a model of yours.
 
     Args:
-        name: one of `testbeds()`.
+        name: one of `testbeds()`; with `game`, a path or a Hugging Face name of a model, such as the published
+            ones in `PUBLISHED_GPTS` (`load_model` says what can be read).
+        game: the world that the model plays, or its name.
+        layer: block whose output is read, from 0; with `game` only.
         n_games: games to score on; half of them choose thresholds and latents, the other half report.
         seed: of the games; the shipped models and SAEs never saw seeds below 10,000.
         device: torch device.
 
     Raises:
         KeyError: unknown name; close names are suggested.
-        ValueError: fewer than 8 games, or a negative seed.
+        FileNotFoundError: no model at a path.
+        ConnectionError: a name that is not in the local cache while the hub cannot be reached.
+        ValueError: fewer than 8 games, a negative seed, a model that does not play the game or lacks the layer.
     """
-    spec = SPECS[check_testbed(name)]
+    if game is not None:
+        return _around(name, world(game) if isinstance(game, str) else game, layer, n_games, seed, device)
+    if layer is not None:
+        raise ValueError("the layer of a shipped testbed is fixed; give layer only with game, for a model of yours")
+    spec = SPECS[check_testbed(str(name))]
     model, config = load_transformer(asset(spec.model), device)
     return Testbed(spec.name, spec.game(), model, config, spec, n_games=n_games, seed=seed, device=device)
+
+
+def _around(name: str | Path, game: Game, layer: int | None, n_games: int, seed: int, device: str) -> "Testbed":
+    """A testbed around a model that does not ship; it has no SAEs of its own."""
+    from .models.loading_gpt import load_model
+
+    model, config = load_model(name, game=game, device=device)
+    if layer is None or not 0 <= layer < config.n_layers:
+        raise ValueError(f"layer must say which block is read, from 0 to {config.n_layers - 1}, got {layer}")
+    spec = TestbedSpec(str(name), lambda: game, str(name), layer, f"{name}, which plays {game.name}")
+    return Testbed(spec.name, game, model, config, spec, n_games=n_games, seed=seed, device=device)
 
 
 testbed.__test__ = False  # type: ignore[attr-defined]

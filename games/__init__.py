@@ -24,6 +24,7 @@ __all__ = [
 WORLDS: dict[str, Callable[[], Game]] = {
     "othello": Othello,
     "othello-8x8": Othello,
+    "othello-gpt": lambda: Othello(8, transpose=True),
     "othello-6x6": lambda: Othello(6),
     "othello-4x4": lambda: Othello(4),
     "chess": Chess,

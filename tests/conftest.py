@@ -7,6 +7,8 @@ os.environ.setdefault("TQDM_DISABLE", "1")
 
 import pytest
 import torch
+from command_line import Done
+from fiducial.cli import main
 from hypothesis import HealthCheck, settings
 
 settings.register_profile(
@@ -31,3 +33,17 @@ def pytest_collection_modifyitems(config, items):
             item.add_marker(pytest.mark.skip(reason="slow; run with -m slow"))
         if "cuda" in item.keywords and not torch.cuda.is_available():
             item.add_marker(pytest.mark.skip(reason="NO CUDA DEVICE: this test did not run"))
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch, capsys):
+    """The same entry point inside this process, which spares the imports."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def call(*arguments):
+        with pytest.raises(SystemExit) as end:
+            main([str(argument) for argument in arguments])
+        return Done(int(end.value.code or 0), *capsys.readouterr())
+
+    return call

@@ -1,55 +1,16 @@
 """The command line, run as a user runs it: exit codes, one line on stderr, whole files."""
 
 import json
-import os
 import pickle
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
-from fiducial.cli import distinct_names, main
-
-FIDUCIAL = Path(sys.executable).with_name("fiducial")
-
-
-@dataclass
-class Done:
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-def shell(*arguments, cwd, **options):
-    """The real command in a process of its own."""
-    env = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
-    command = [str(FIDUCIAL), *map(str, arguments)]
-    return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, check=False, **options)
-
-
-@pytest.fixture
-def run(tmp_path, monkeypatch, capsys):
-    """The same entry point inside this process, which spares the imports."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "200")
-
-    def call(*arguments):
-        with pytest.raises(SystemExit) as end:
-            main([str(argument) for argument in arguments])
-        return Done(int(end.value.code or 0), *capsys.readouterr())
-
-    return call
-
-
-def assert_refused(done, *words):
-    assert done.returncode == 2, done.stdout + done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1
-    assert "Traceback" not in done.stderr
-    for word in words:
-        assert word in done.stderr
+from command_line import assert_refused, shell
+from fiducial.cli import distinct_names
 
 
 @pytest.fixture

@@ -5,16 +5,21 @@ from fiducial.data.assets import ASSETS, list_assets
 from fiducial.evaluation import score_shipped
 from fiducial.testbed_catalogue import SPECS
 
-LIMIT = 10_000_000  # bytes of all Othello assets
+LIMITS = {"othello": 10_000_000, "chess": 14_000_000}  # bytes of all assets of a game
 
 
 def test_assets_fit_and_have_cards():
     manifest = list_assets()
-    assert sum(file.stat().st_size for file in ASSETS.rglob("*") if file.is_file()) <= LIMIT
+    for game, limit in LIMITS.items():
+        assert sum(file.stat().st_size for file in ASSETS.glob(f"{game}*/**/*") if file.is_file()) <= limit
+    assert sum(file.stat().st_size for file in ASSETS.rglob("*") if file.is_file()) <= 25_000_000
     for name, entry in manifest.items():
         assert entry["card"]["command"].startswith("fiducial train-"), name
         assert entry["card"]["command"].endswith("--ship"), name
     for spec in SPECS.values():
+        if not spec.dictionaries:
+            assert spec.model in manifest
+            continue
         order = manifest[spec.model]["card"]["board"]
         assert set(order["saes"]) == set(spec.dictionaries)
         assert "probes" in order["references"]
@@ -22,9 +27,10 @@ def test_assets_fit_and_have_cards():
         assert wanted <= set(manifest)
 
 
-@pytest.fixture(scope="module")
-def reports():
-    return score_shipped("othello-small", n_games=80, metrics=["coverage", "reconstruction"])
+@pytest.fixture(scope="module", params=["othello-small", "chess-small"])
+def reports(request):
+    n_games = {"othello-small": 80, "chess-small": 200}[request.param]
+    return score_shipped(request.param, n_games=n_games, metrics=["coverage", "reconstruction"])
 
 
 @pytest.mark.parametrize("metric", ["coverage", "reconstruction"])
@@ -33,7 +39,9 @@ def test_probes_above_saes_above_random_controls_on_the_board(reports, metric):
     for report in reports:
         low, high = report.scores[metric].group_intervals["board"]
         board = {name: scores[metric].group_intervals["board"] for name, scores in report.controls.items()}
-        assert board["probes"][0] > high, report.dictionary
+        # What is read back best differs: the decoded probes on Othello, plain least squares on chess.
+        ceilings = ["probes"] if metric == "coverage" else ["probes", "least squares"]
+        assert max(board[name][0] for name in ceilings) > high, report.dictionary
         below = [name for name in board if name.startswith(("random dictionary", "random-model SAE"))]
         assert len(below) == 2
         for name in below:

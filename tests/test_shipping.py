@@ -7,15 +7,18 @@ import numpy as np
 import pytest
 import torch
 from fiducial.data.assets import asset
-from fiducial.games.othello import Othello
+from fiducial.games import world
 from fiducial.models.loading import load_dictionary
 from fiducial.models.recipes import MODEL_RECIPES, ModelRecipe
 from fiducial.models.train_transformer import Recipe
 from fiducial.models.transformers import TransformerConfig, load_transformer
+from fiducial.supervised_dicts.files import load_supervised
 from fiducial.testbed_catalogue import SPECS
 from tiny import tiny_testbed
 
-TINY = ModelRecipe(4, TransformerConfig(2, 16, 2, 32, 11, 13), Recipe(games=320, batch_size=32, warmup_steps=2))
+TINY = ModelRecipe(
+    "othello-4x4", TransformerConfig(2, 16, 2, 32, 11, 13), Recipe(games=320, batch_size=32, warmup_steps=2)
+)
 
 
 @pytest.fixture
@@ -28,7 +31,7 @@ def assets(tmp_path, monkeypatch):
 
 def test_recipes_fit_their_boards_and_testbeds():
     for name, made in MODEL_RECIPES.items():
-        game = Othello(made.board)
+        game = world(made.world)
         assert (made.config.n_ctx, made.config.d_vocab) == (game.n_positions, len(game.tokenizer.vocabulary))
         assert name in SPECS
         assert load_transformer(asset(SPECS[name].model))[1] == made.config
@@ -71,6 +74,20 @@ def test_an_sae_is_trained_and_shipped(tmp_path, assets, monkeypatch):
     assert "--frozen-decoder --ship" in manifest["tiny/frozen-topk"]["card"]["command"]
     shipped = load_dictionary(asset("tiny/twin-topk", assets))
     assert shipped.directions.shape == (32, 16)
+
+
+def test_probes_are_fitted_and_shipped(tmp_path, assets, monkeypatch):
+    monkeypatch.setattr(shipping, "testbed", lambda name: tiny_testbed())
+    path = shipping.train_shipped_probes("tiny", tmp_path / "runs", games=200, seed=7, progress=False)
+    features = tiny_testbed().game.features
+    names = features.take(features.where(counterpart=False, reachable=True)).names
+    made = load_supervised(path)
+    assert made.latent_names == names
+    (assets / "tiny").mkdir()
+    shipping.train_shipped_probes("tiny", tmp_path / "runs", games=200, seed=7, ship=True, progress=False)
+    card = json.loads((assets / "manifest.json").read_text())["tiny/probes"]["card"]
+    assert card["command"] == "fiducial train-probes --testbed tiny --games 200 --seed 7 --ship"
+    assert torch.equal(load_supervised(asset("tiny/probes", assets)).weights, made.weights)
 
 
 def test_training_rows_are_those_of_the_games_without_padding():
