@@ -88,6 +88,11 @@ def latents(
 
     name = check_testbed(testbed or DEFAULT_TESTBED)
     shipped = SPECS[name].dictionaries.get(sae)
+    if shipped is None and "/" not in sae and not Path(sae).exists():
+        known = ", ".join(SPECS[name].dictionaries) or "none"
+        raise FileNotFoundError(
+            f"no file or folder {sae}, and no SAE of that name ships with {name}: there are {known}"
+        )
     dictionary = load_dictionary(asset(shipped) if shipped else sae, kind, name=Path(sae).name)
     bed = make(name, n_games=games, seed=seed)
     path = write_latents(dictionary, bed, out, latent or None, best=best, groups=split(group))

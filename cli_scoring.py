@@ -20,8 +20,13 @@ def demo(
     hush(quiet)
     check_folder(out)
     from .evaluation import score_shipped
+    from .testbed_catalogue import SPECS, check_testbed
     from .testbed_catalogue import testbeds as names
 
+    if testbed and not SPECS[check_testbed(testbed)].dictionaries:
+        raise ValueError(
+            f"no SAEs ship with {testbed}; train some, or score yours with `fiducial score SAE -t {testbed}`"
+        )
     reports = [
         report
         for name in ([testbed] if testbed else names())

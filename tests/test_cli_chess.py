@@ -94,3 +94,8 @@ def test_a_model_of_ones_own_becomes_a_testbed(tmp_path, run):
     shutil.copytree(asset("othello-6x6/topk"), tmp_path / "topk")
     done = run("score", "topk", "-t", "mine.safetensors", "--game", "chess", "--layer", "1", "-n", "8")
     assert_refused(done, "width 128", "width 16")
+
+
+def test_names_of_what_ships_are_suggested(run):
+    assert_refused(run("latents", "topp", "-t", "othello-6x6", "-n", "12"), "topp", "matryoshka")
+    assert_refused(run("demo", "-t", "chess-pgn-small"), "no SAEs ship with chess-pgn-small")
