@@ -21,7 +21,9 @@ Games = Annotated[int, typer.Option("--games", "-n", help="Games to score on; ha
 Seed = Annotated[int, typer.Option("--seed", "-s", help="Seed of games and bootstrap.", min=0)]
 Out = Annotated[Path, typer.Option("--out", "-o", help="Folder for results.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")]
-TestbedName = Annotated[str, typer.Option("--testbed", "-t", help="Name of a testbed; see `fiducial testbeds`.")]
+TestbedName = Annotated[
+    str, typer.Option("--testbed", "-t", help="Name of a testbed; see `fiducial testbeds`. [default: othello-6x6]")
+]
 
 
 def hush(quiet: bool) -> None:

@@ -144,7 +144,8 @@ class FeatureSet(Sequence[Feature]):
         groups = None if group is None else {group} if isinstance(group, str) else set(group)
         if groups and (unknown := groups - set(self.groups)):
             close = get_close_matches(min(unknown), self.groups, n=3)
-            raise KeyError(f"no feature group {min(unknown)!r}; groups are {', '.join(close or self.groups)}")
+            hint = f"did you mean {' or '.join(close)}?" if close else f"groups are {', '.join(self.groups)}"
+            raise KeyError(f"no feature group {min(unknown)!r}; {hint}")
         rungs = None if rung is None else {rung} if isinstance(rung, int) else set(rung)
         return np.array(
             [

@@ -92,6 +92,7 @@ def save_transformer(
     header = {"fiducial_format": "transformer-1", "config": json.dumps(config.to_dict()), **(metadata or {})}
     partial = path.with_suffix(path.suffix + ".partial")
     save_file(tensors, partial, metadata=header)
+    partial.chmod(0o644)  # safetensors writes for the owner alone
     partial.replace(path)
 
 

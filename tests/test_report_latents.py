@@ -279,7 +279,7 @@ def test_latents_are_shown_once_and_in_the_given_order(bed, planted):
         ({"latents": []}, ValueError, r"numbers from 0 to 4, got \[\]"),
         ({"best": 0}, ValueError, r"best must be at least 1, got 0"),
         ({"n_top": 0}, ValueError, r"n_top must be at least 1, got 0"),
-        ({"groups": ["bord"]}, KeyError, r"no feature group 'bord'; groups are board"),
+        ({"groups": ["bord"]}, KeyError, r"no feature group 'bord'; did you mean board"),
     ],
 )
 def test_bad_requests(bed, planted, arguments, error, message):
