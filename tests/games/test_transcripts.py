@@ -37,6 +37,8 @@ def test_bool_labels():
 
 def test_worlds_by_name():
     for name in WORLDS:
-        assert world(name).name.startswith(name)
+        assert world(name).name.split("-")[0] == name.split("-")[0]
+    assert world("othello-6x6") == Othello(6)
+    assert world("othello-gpt") == Othello(8, transpose=True)
     with pytest.raises(KeyError, match=r"no game named 'othelo'; did you mean .*othello"):
         world("othelo")
