@@ -12,6 +12,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from .games.chess_published import STRATEGY as CHESS_STRATEGY
 from .games.features import Feature, FeatureSet
 from .games.transcripts import Game, Transcripts
 
@@ -37,20 +38,7 @@ FUNCTIONS: dict[str, tuple[str, ...]] = {
         "piece, blank and initial masked",
         "piece, blank masked",
         "piece",
-        "check",
-        "can check next",
-        "can capture queen",
-        "has queen",
-        "bishop pair",
-        "castling rights",
-        "kingside castling rights",
-        "queenside castling rights",
-        "any fork",
-        "pin",
-        "legal en passant",
-        "ambiguous moves",
-        "threat",
-        "legal moves",
+        *CHESS_STRATEGY,
         "piece colour",
         "pseudo-legal moves",
         "specific fork",
@@ -60,7 +48,7 @@ FUNCTIONS: dict[str, tuple[str, ...]] = {
     ),
 }
 # Their plain mean is the paper's score of strategy.
-STRATEGY: dict[str, tuple[str, ...]] = {"othello": (), "chess": FUNCTIONS["chess"][3:17]}
+STRATEGY: dict[str, tuple[str, ...]] = {"othello": (), "chess": CHESS_STRATEGY}
 # What published means divide by, where that is not the number of declared classes: chess leaves the masked class out.
 DENOMINATORS: dict[str, dict[str, float]] = {
     "othello": {},

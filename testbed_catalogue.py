@@ -153,7 +153,8 @@ def testbed(
         game: the world that the model plays, or its name.
         layer: block whose output is read, from 0; with `game` only.
         n_games: games to score on; half of them choose thresholds and latents, the other half report.
-        seed: of the games; the shipped models and SAEs never saw seeds below 10,000.
+        seed: of the games. The shipped SAEs were trained on other seeds, the models on seed 0 in batches of another
+            size, so that only seed 0 with exactly 512 games of chess or 4,096 of Othello gives games a model has seen.
         device: torch device.
 
     Raises:
