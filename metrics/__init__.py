@@ -3,11 +3,12 @@
 `METRICS` holds the properties of each as data.
 """
 
+from .catalogue import METRICS
 from .core import core_fidelity, core_sparsity
 from .core_behaviour import core_behaviour
 from .counts import PairCounts, best_thresholds, counts_at, counts_by_game
 from .coverage import coverage
-from .properties import METRICS, Properties
+from .properties import Properties
 from .reconstruction import reconstruction
 from .score import Score, game_weights, interval
 

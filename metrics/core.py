@@ -23,13 +23,130 @@ Differences from published code
 """
 
 from collections.abc import Mapping
+from math import inf
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .inputs import Latents, as_array, as_codes, as_games
-from .properties import METRICS
-from .score import Score, game_weights, interval
+from .properties import Properties
+from .score import Score, game_weights, interval, stamped
+
+_CODES = ("latents", "game_id")
+_PAIRS = ("x", "x_hat", "game_id")
+_FAITHFUL = ("noise", "permuted decoder", "permuted encoder", "random", "frozen decoder", "half", "dead")
+PROPERTIES: dict[str, Properties] = {
+    "l0": Properties(
+        question="How many latents are active at a position?",
+        direction="none",
+        low=0.0,
+        high=inf,
+        chance="0 for a dead dictionary",
+        needs=_CODES,
+        symmetries=("latent permutation", "positive rescaling", "dead latent", "game order"),
+        notices=(),
+        limits="Says nothing of quality: a random dictionary can have any L0.",
+    ),
+    "alive_latents_score": Properties(
+        question="Which share of the latents fires at all?",
+        direction="up",
+        low=0.0,
+        high=1.0,
+        chance="0 for a dead dictionary, near 1 for a random one",
+        needs=_CODES,
+        symmetries=("latent permutation", "positive rescaling", "game order"),
+        notices=("dead",),
+        limits="Says nothing of what the latents mean: a random dictionary is wholly alive.",
+    ),
+    "dead_latents_error": Properties(
+        question="Which share of the latents never fires?",
+        direction="down",
+        low=0.0,
+        high=1.0,
+        chance="1 for a dead dictionary, near 0 for a random one",
+        needs=_CODES,
+        symmetries=("latent permutation", "positive rescaling", "game order"),
+        notices=("dead",),
+        limits="Says nothing of what the latents mean: a random dictionary has no dead ones.",
+    ),
+    "dense_latents": Properties(
+        question="Which share of the latents fires at more than a tenth of the positions?",
+        direction="none",
+        low=0.0,
+        high=1.0,
+        chance="0 for a dead dictionary, near 1 for a random ReLU one",
+        needs=_CODES,
+        symmetries=("latent permutation", "positive rescaling", "game order"),
+        notices=(),
+        limits="Says nothing of quality: true features may be dense too.",
+    ),
+    "explained_variance_score": Properties(
+        question="Which share of the variance of the activations does the reconstruction keep?",
+        direction="up",
+        low=-inf,
+        high=1.0,
+        chance="0 for reconstructing the mean everywhere",
+        needs=_PAIRS,
+        symmetries=("game order", "rotation"),
+        notices=_FAITHFUL,
+        limits="Never looks at the truth: wrong directions, or too dense codes, can explain more than the true ones.",
+    ),
+    "explained_variance_legacy_score": Properties(
+        question="The same, averaged position by position as SAEBench reports it.",
+        direction="up",
+        low=-inf,
+        high=1.0,
+        chance="0 for reconstructing the mean everywhere",
+        needs=_PAIRS,
+        symmetries=("game order", "rotation"),
+        notices=_FAITHFUL,
+        limits="As explained_variance_score, and positions near the mean weigh as much as all others.",
+    ),
+    "mse_error": Properties(
+        question="How large is the squared error of a position, summed over dimensions?",
+        direction="down",
+        low=0.0,
+        high=inf,
+        chance="the total variance for reconstructing the mean",
+        needs=_PAIRS,
+        symmetries=("game order", "rotation"),
+        notices=_FAITHFUL,
+        limits="Never looks at the truth: wrong directions or too dense codes can have less error than the true ones.",
+    ),
+    "cosine_score": Properties(
+        question="Does the reconstruction point the same way as the activation?",
+        direction="up",
+        low=-1.0,
+        high=1.0,
+        chance="the cosine with the mean activation, which may be high",
+        needs=_PAIRS,
+        symmetries=("game order", "rotation"),
+        notices=_FAITHFUL,
+        limits="Never looks at the truth, ignores length, and is high for the mean activation already.",
+    ),
+    "l2_ratio": Properties(
+        question="How long is the reconstruction for the activation? 1 is ideal, less is shrinkage.",
+        direction="none",
+        low=0.0,
+        high=inf,
+        chance="0 for reconstructing zero",
+        needs=_PAIRS,
+        symmetries=("game order", "rotation"),
+        notices=(),
+        limits="A diagnosis of shrinkage, not a score.",
+    ),
+    "reconstruction_bias": Properties(
+        question="Would a longer or shorter reconstruction be closer? 1 is ideal, less is shrinkage.",
+        direction="none",
+        low=-inf,
+        high=inf,
+        chance="undefined for reconstructing zero, 1 for the mean",
+        needs=_PAIRS,
+        symmetries=("game order", "rotation"),
+        notices=(),
+        limits="A diagnosis of shrinkage, not a score.",
+    ),
+}
 
 
 def core_sparsity(
@@ -70,12 +187,13 @@ def core_sparsity(
     frequency = np.bincount(codes.indices[codes.values > 0], minlength=codes.n_latents) / codes.n_rows
     alive, dense = float((frequency > 0).mean()), float((frequency > dense_above).mean())
     counts = {"n_latents": codes.n_latents, "n_alive": int((frequency > 0).sum())}
-    return {
+    scores = {
         "l0": mean_score("l0", active, games, n_resamples, seed),
         "alive_latents_score": _share("alive_latents_score", alive, counts),
         "dead_latents_error": _share("dead_latents_error", 1 - alive, counts),
         "dense_latents": _share("dense_latents", dense, {**counts, "dense_above": dense_above}),
     }
+    return stamped(scores, PROPERTIES)
 
 
 def core_fidelity(
@@ -130,7 +248,7 @@ def core_fidelity(
     moving, nonzero = variance > 0, length > 0
     legacy = 1 - error / np.where(moving, variance, 1.0)
     spread = float(variance.mean())
-    return {
+    scores = {
         "explained_variance_score": ratio("explained_variance_score", error, variance, -1.0).beside(
             floors={"mean activation": 0.0}, ceilings={"perfect": 1.0}
         ),
@@ -146,6 +264,7 @@ def core_fidelity(
         ),
         "reconstruction_bias": ratio("reconstruction_bias", length_hat**2, inner),
     }
+    return stamped(scores, PROPERTIES)
 
 
 def checked_matrix(values: NDArray[np.floating], name: str) -> NDArray[np.float64]:
@@ -188,10 +307,9 @@ def ratio_score(
     n_games = int(games.max()) + 1
     weights = game_weights(n_games, n_resamples, seed)
     total, base = top.sum(), bottom.sum()
-    version = METRICS[name].version
     if base == 0:
         nan, reason = float("nan"), "the denominator is 0 on this sample"
-        return Score(name, nan, nan, nan, version=version, details={"undefined": reason})
+        return Score(name, nan, nan, nan, details={"undefined": reason})
     tops, bases = (weights @ np.bincount(games, values, n_games) for values in (top, bottom))
     defined = bases != 0
     replicates = np.full(n_resamples, np.nan)
@@ -199,8 +317,8 @@ def ratio_score(
     low, high = interval(replicates[defined])
     details = {} if defined.all() else {"undefined_resamples": int((~defined).sum())}
     value = float(offset + sign * total / base)
-    return Score(name, value, low, high, version=version, details=details, replicates=replicates)
+    return Score(name, value, low, high, details=details, replicates=replicates)
 
 
 def _share(name: str, value: float, details: Mapping[str, float]) -> Score:
-    return Score(name, value, value, value, version=METRICS[name].version, details=details)
+    return Score(name, value, value, value, details=details)

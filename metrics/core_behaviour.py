@@ -18,13 +18,97 @@ Differences from published code
               2. Both ablations; the published ones use zero only, which is far from any activation: mean is lower.
 """
 
+from math import inf
+
 import numpy as np
 from numpy.typing import NDArray
 
 from .core import checked_matrix, mean_score, ratio_score
 from .inputs import as_games
-from .properties import METRICS
-from .score import Score
+from .properties import Properties
+from .score import Score, stamped
+
+_BEHAVIOUR = ("clean_logprobs", "sae_logprobs", "zero_logprobs", "mean_logprobs", "allowed", "game_id")
+_FAITHFUL = ("noise", "permuted decoder", "permuted encoder", "random", "frozen decoder", "half", "dead")
+PROPERTIES: dict[str, Properties] = {
+    "ce_recovered_zero_score": Properties(
+        question="How much of the cross-entropy lost to zero ablation does the dictionary recover?",
+        direction="up",
+        low=-inf,
+        high=inf,
+        chance="0 for reconstructing zero, 1 for the activation itself",
+        needs=_BEHAVIOUR,
+        symmetries=("game order",),
+        notices=_FAITHFUL,
+        limits="Zero is far from any activation, so almost any reconstruction recovers most; blind to what carries it.",
+    ),
+    "ce_recovered_mean_score": Properties(
+        question="How much of the cross-entropy lost to mean ablation does the dictionary recover?",
+        direction="up",
+        low=-inf,
+        high=inf,
+        chance="0 for reconstructing the mean, 1 for the activation itself",
+        needs=_BEHAVIOUR,
+        symmetries=("game order",),
+        notices=_FAITHFUL,
+        limits="Asks only whether the model still predicts as well; blind to which latents carry it.",
+    ),
+    "kl_recovered_zero_score": Properties(
+        question="How much of the divergence caused by zero ablation does the dictionary avoid?",
+        direction="up",
+        low=-inf,
+        high=1.0,
+        chance="0 for reconstructing zero, 1 for the activation itself",
+        needs=_BEHAVIOUR,
+        symmetries=("game order",),
+        notices=_FAITHFUL,
+        limits="Zero is far from any activation, so almost any reconstruction recovers most; blind to what carries it.",
+    ),
+    "kl_recovered_mean_score": Properties(
+        question="How much of the divergence caused by mean ablation does the dictionary avoid?",
+        direction="up",
+        low=-inf,
+        high=1.0,
+        chance="0 for reconstructing the mean, 1 for the activation itself",
+        needs=_BEHAVIOUR,
+        symmetries=("game order",),
+        notices=_FAITHFUL,
+        limits="Asks only whether the model still predicts the same; blind to which latents carry it.",
+    ),
+    "kl_error": Properties(
+        question="How far, in nats, does the model's prediction move when the dictionary stands in?",
+        direction="down",
+        low=0.0,
+        high=inf,
+        chance="the divergence of zero or mean ablation, shown as floors",
+        needs=_BEHAVIOUR,
+        symmetries=("game order",),
+        notices=_FAITHFUL,
+        limits="Asks only whether the model still predicts the same; blind to which latents carry it.",
+    ),
+    "legal_top1_score": Properties(
+        question="How often is the model's first choice a legal move when the dictionary stands in?",
+        direction="up",
+        low=0.0,
+        high=1.0,
+        chance="the rate under zero or mean ablation, shown as floors",
+        needs=_BEHAVIOUR,
+        symmetries=("game order",),
+        notices=("random", "half", "dead"),
+        limits="Coarse: a first choice can stay legal while most of the prediction is lost.",
+    ),
+    "legal_mass_score": Properties(
+        question="How much probability does the model give to legal moves when the dictionary stands in?",
+        direction="up",
+        low=0.0,
+        high=1.0,
+        chance="the mass under zero or mean ablation, shown as floors",
+        needs=_BEHAVIOUR,
+        symmetries=("game order",),
+        notices=("random", "half", "dead"),
+        limits="Coarse: legal mass can stay while the prediction among legal moves is lost.",
+    ),
+}
 
 
 def core_behaviour(
@@ -92,7 +176,7 @@ def core_behaviour(
         else:
             nan = float("nan")
             reason = f"{ablation} ablation costs no cross-entropy ({lost.mean():.3g} nats), so none can be recovered"
-            scores[name] = Score(name, nan, nan, nan, version=METRICS[name].version, details={"undefined": reason})
+            scores[name] = Score(name, nan, nan, nan, details={"undefined": reason})
         name = f"kl_recovered_{ablation}_score"
         ratio = ratio_score(name, divergence["q"], divergence[key], games, n_resamples, seed, offset=1.0, sign=-1.0)
         scores[name] = ratio
@@ -110,7 +194,7 @@ def core_behaviour(
             },
             ceilings={"model": float(judge(clean, allowed).mean())},
         )
-    return scores
+    return stamped(scores, PROPERTIES)
 
 
 def _log_probabilities(values: NDArray[np.floating], name: str) -> NDArray[np.float64]:

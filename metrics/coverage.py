@@ -29,13 +29,26 @@ from numpy.typing import NDArray
 from .counts import best_thresholds, counts_by_game, f1_score, sort_codes
 from .grouping import Averages, resampled, resampled_sums, shuffled_games, vocabulary
 from .inputs import Labels, Latents, as_codes, as_games, as_label_bits, as_split
-from .properties import METRICS
+from .properties import Properties
 from .score import Score
 
 if TYPE_CHECKING:
     from ..games.features import FeatureSet
 
 PROTOCOLS = ("held-out", "karvonen2024", "karvonen2024-text", "karvonen2024-code")
+PROPERTIES: dict[str, Properties] = {
+    "coverage": Properties(
+        question="Does each true feature have a latent that fires when it holds?",
+        direction="up",
+        low=0.0,
+        high=1.0,
+        chance="about the always-on F1 of 2p / (1 + p) for prevalence p, so read it beside its floors",
+        needs=("latents", "labels", "game_id", "train"),
+        symmetries=("latent permutation", "positive rescaling", "duplicated latent", "dead latent", "game order"),
+        notices=("noise", "random", "half", "split", "merged", "absorbed", "dead"),
+        limits="Reads activity only: wrong directions do not lower it, and neither do copies or useless extra latents.",
+    ),
+}
 
 
 def coverage(
@@ -191,7 +204,7 @@ def coverage(
         features=table,
         floors=floors,
         protocol=protocol,
-        version=METRICS["coverage"].version,
+        version=PROPERTIES["coverage"].version,
         details={
             "n_scored": int((~rare).sum()),
             "n_rare": int(rare.sum()),

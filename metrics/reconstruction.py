@@ -32,7 +32,7 @@ from .coverage_karvonen import PAPER_GRID
 from .grouping import Averages, Vocabulary, resampled, resampled_sums, shuffled_games, vocabulary
 from .inputs import LabelBits, Labels, Latents, as_codes, as_games, as_label_bits, as_split
 from .predictions import agreement, high_precision, label_latents, pack_words, predictions, relative_limits
-from .properties import METRICS
+from .properties import Properties
 from .score import Score, interval
 
 if TYPE_CHECKING:
@@ -40,6 +40,19 @@ if TYPE_CHECKING:
     from ..models.dictionary import Codes
 
 PROTOCOLS = ("held-out", "karvonen2024", "karvonen2024-code")
+PROPERTIES: dict[str, Properties] = {
+    "reconstruction": Properties(
+        question="Can the true state be read back from the latents?",
+        direction="up",
+        low=0.0,
+        high=1.0,
+        chance="0 for latents that predict nothing; a constant prediction scores the floor `best constant`",
+        needs=("latents", "labels", "game_id", "train"),
+        symmetries=("latent permutation", "positive rescaling", "duplicated latent", "dead latent", "game order"),
+        notices=("noise", "random", "half", "merged", "dead"),
+        limits="Reads activity only, and any precise latents will do: it cannot tell one latent a feature from many.",
+    ),
+}
 
 
 def reconstruction(
@@ -187,7 +200,7 @@ def reconstruction(
         features=table,
         floors=floors,
         protocol=protocol,
-        version=METRICS["reconstruction"].version,
+        version=PROPERTIES["reconstruction"].version,
         details={
             "above floor": {"value": float(above), "low": above_interval[0], "high": above_interval[1]},
             "macro": averages.of(value),

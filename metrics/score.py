@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .properties import Properties
+
 
 @dataclass(frozen=True)
 class Score:
@@ -65,6 +67,11 @@ class Score:
         bounds = [f"floor {name} {value:.3f}" for name, value in self.floors.items()]
         bounds += [f"ceiling {name} {value:.3f}" for name, value in self.ceilings.items()]
         return f"{self.metric} {self.value:.3f} [{self.low:.3f}, {self.high:.3f}] ({', '.join(bounds) or 'no bounds'})"
+
+
+def stamped(scores: Mapping[str, Score], records: Mapping[str, Properties]) -> dict[str, Score]:
+    """The scores, each with the version that its record states."""
+    return {name: replace(score, version=records[name].version) for name, score in scores.items()}
 
 
 def game_weights(n_games: int, n_resamples: int, seed: int) -> NDArray[np.float64]:

@@ -1,5 +1,10 @@
 """Every metric has a record, and every record is true."""
 
+import ast
+import importlib
+from pathlib import Path
+
+import fiducial
 import numpy as np
 import pytest
 from fiducial.metrics import METRICS, core_behaviour, core_fidelity, core_sparsity, coverage, reconstruction
@@ -94,12 +99,36 @@ def test_records_and_scores_are_the_same_set():
         assert score.version == METRICS[name].version
 
 
+def returned_scores(tree):
+    """Public functions of a module that return a Score or Scores, by their annotation."""
+    kinds = {"Score", "dict[str, Score]"}
+    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.returns is not None]
+    return [f.name for f in functions if not f.name.startswith("_") and ast.unparse(f.returns) in kinds]
+
+
+PARTS = {"score"}  # stamps scores with the version in their record
+
+
+def test_no_metric_without_a_record_beside_it():
+    found = {}
+    for path in sorted((Path(fiducial.__file__).parent / "metrics").glob("*.py")):
+        module = importlib.import_module(f"fiducial.metrics.{path.stem}")
+        made = returned_scores(ast.parse(path.read_text()))
+        published = path.stem.endswith(("_karvonen", "_synthsaebench"))  # other protocols of a metric with a record
+        if made and path.stem not in PARTS and not published:
+            assert module.PROPERTIES, f"{path.stem} returns scores ({', '.join(made)}) and has no PROPERTIES"
+        found |= getattr(module, "PROPERTIES", {})
+    assert found == METRICS
+
+
 @pytest.mark.parametrize("name", METRICS)
 def test_record_is_filled_and_true(name):
     record = METRICS[name]
     assert record.question
     assert record.chance
     assert record.needs
+    assert record.limits
+    assert record.direction != "none" or not record.notices
     assert record.direction == ("down" if name.endswith("_error") else record.direction)
     assert record.direction == ("up" if name.endswith("_score") else record.direction)
     assert name.endswith("_error") or record.direction != "down"
