@@ -3,11 +3,53 @@
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+
+STREAM_ROWS = 32_768  # rows of an endless source to take the mean and the scale from
+
+
+class Rows(Protocol):
+    """What a training run reads: normalised batches, and held-out rows in their own units."""
+
+    @property
+    def mean(self) -> torch.Tensor:
+        """Float32 [d], of the rows as they come."""
+        ...
+
+    @property
+    def scale(self) -> float:
+        """Factor on centred rows that brings their mean squared norm to d."""
+        ...
+
+    @property
+    def device(self) -> str:
+        """Where batches go."""
+        ...
+
+    def held_out_rows(self) -> torch.Tensor:
+        """Float32 [n, d] never trained on, in their own units."""
+        ...
+
+    def batches(self, batch_size: int, generator: torch.Generator) -> Iterator[torch.Tensor]:
+        """Endless normalised float32 batches."""
+        ...
+
+
+@runtime_checkable
+class ActivationStream(Protocol):
+    """An endless source of activations, such as a synthetic world."""
+
+    def sample(self, n_rows: int, seed: int) -> Any:
+        """Rows by seed: an object with `activations` [n_rows, d], or the array itself."""
+        ...
+
+    def batches(self, batch_size: int, seed: int) -> Iterator[torch.Tensor]:
+        """Endless batches [batch_size, d]."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -47,6 +89,56 @@ class TrainingRows:
                 yield (rows.to(self.device).float() - mean) * scale
 
 
+@dataclass(frozen=True)
+class StreamRows:
+    """Rows of an endless source: each is trained on once, and those held out come from a sample of their own.
+
+    Attributes:
+        source: where batches come from.
+        held_out: float32 [n, d].
+        mean: float32 [d], of another sample.
+        scale: factor on centred rows.
+        device: where batches go.
+    """
+
+    source: ActivationStream
+    held_out: torch.Tensor
+    mean: torch.Tensor
+    scale: float
+    device: str
+
+    def held_out_rows(self) -> torch.Tensor:
+        """The held-out activations, float32 [n, d], in their own units."""
+        return self.held_out.to(self.device)
+
+    def batches(self, batch_size: int, generator: torch.Generator) -> Iterator[torch.Tensor]:
+        """Endless normalised float32 batches of fresh rows; the generator gives the seed of the source."""
+        mean, seed = self.mean.to(self.device), int(torch.randint(2**31, (), generator=generator))
+        for rows in self.source.batches(batch_size, seed):
+            yield (rows.to(self.device).float() - mean) * self.scale
+
+
+def prepare_stream(source: ActivationStream, seed: int, device: str = "cpu") -> StreamRows:
+    """Take mean, scale and held-out rows from an endless source.
+
+    Args:
+        source: an object with `batches(batch_size, seed)` and `sample(n_rows, seed)`.
+        seed: of the samples and, later, of the batches; the seeds that the source sees are made from it.
+        device: where batches go.
+
+    Raises:
+        TypeError: samples that are not floating numbers.
+        ValueError: wrong shape, NaN or infinity, or constant rows.
+    """
+    seeds = [int(word) for word in np.random.SeedSequence((seed, 4)).generate_state(2, np.uint32) >> 1]
+    for_moments, held_out = (
+        _checked(_as_tensor(getattr(drawn, "activations", drawn)))
+        for drawn in (source.sample(n, part) for n, part in zip((STREAM_ROWS, 8192), seeds, strict=True))
+    )
+    mean, scale = _moments(for_moments, np.arange(len(for_moments)))
+    return StreamRows(source, held_out.float(), mean, scale, device)
+
+
 def prepare_rows(activations: Any, batch_size: int, seed: int, device: str = "cpu") -> TrainingRows:
     """Check activations and make them ready to train on.
 
@@ -62,13 +154,7 @@ def prepare_rows(activations: Any, batch_size: int, seed: int, device: str = "cp
         ValueError: wrong shape, NaN or infinity, constant rows, or too few rows for one batch.
     """
     game_id = getattr(activations, "game_id", None)
-    matrix = _as_tensor(getattr(activations, "activations", activations))
-    if matrix.ndim != 2 or 0 in matrix.shape:
-        raise ValueError(f"activations must be [N, d], got {list(matrix.shape)}")
-    for start in range(0, len(matrix), 65536):
-        finite = torch.isfinite(matrix[start : start + 65536]).all(1)
-        if not finite.all():
-            raise ValueError(f"activations hold NaN or infinity, first in row {start + int((~finite).nonzero()[0, 0])}")
+    matrix = _checked(_as_tensor(getattr(activations, "activations", activations)))
     train, held_out = _split(len(matrix), None if game_id is None else np.asarray(game_id[:]), seed)
     if len(train) < batch_size:
         raise ValueError(
@@ -92,6 +178,16 @@ def _as_tensor(values: Any) -> torch.Tensor:
     if not tensor.is_floating_point():
         raise TypeError(f"activations must be floating [N, d], got a tensor of {tensor.dtype}")
     return tensor
+
+
+def _checked(matrix: torch.Tensor) -> torch.Tensor:
+    if matrix.ndim != 2 or 0 in matrix.shape:
+        raise ValueError(f"activations must be [N, d], got {list(matrix.shape)}")
+    for start in range(0, len(matrix), 65536):
+        finite = torch.isfinite(matrix[start : start + 65536]).all(1)
+        if not finite.all():
+            raise ValueError(f"activations hold NaN or infinity, first in row {start + int((~finite).nonzero()[0, 0])}")
+    return matrix
 
 
 def _split(n_rows: int, game_id: NDArray[Any] | None, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -11,12 +11,16 @@ To add one, write a file here with
 then list the module in `_MODULES` and its recipe in `training.ARCHITECTURES`. Nothing is imported before it is asked
 for, because sae_lens takes seconds to import.
 
-Wanted: p_anneal, gated_anneal, standard with a unit-norm decoder, switch. None is needed yet.
+Loading calls `register` (models/loading_sae_lens.py), and so does training; a program that reads such a folder with
+sae_lens alone calls it first.
+
+A training class with further biases in activation space names all of them in `input_biases`, by default ("b_dec",):
+training happens on centred rows, and the mean is added to each of them afterwards.
 """
 
 from importlib import import_module
 
-_MODULES: tuple[str, ...] = ()
+_MODULES: tuple[str, ...] = ("unit_norm", "p_anneal", "gated_anneal", "switch")
 _registered: set[str] = set()
 
 

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from fiducial.models import training
+from fiducial.models import training_job
 from fiducial.models.loading import load_dictionary
 from fiducial.models.sae_dictionary import SAEDictionary
 from fiducial.models.training import ARCHITECTURES, train_sae
@@ -32,8 +32,9 @@ QUICK = {"n_latents": L, "k": K, "samples": 60_000, "batch_size": 200, "progress
 
 
 def recovered(dictionary):
-    """Share of the planted directions that some latent writes, by cosine > 0.9."""
-    return float(((DIRECTIONS @ dictionary.directions.T).amax(1) > 0.9).float().mean())
+    """Share of the planted directions that some latent writes, by cosine > 0.9; either sign where latents have one."""
+    cosines = DIRECTIONS @ dictionary.directions.T
+    return float(((cosines.abs() if dictionary.signed else cosines).amax(1) > 0.9).float().mean())
 
 
 @pytest.fixture(scope="module")
@@ -46,10 +47,9 @@ def test_every_architecture_learns_and_has_a_unit_decoder(trained, arch):
     dictionary = trained[arch]
     record = dictionary.training
     assert dictionary.name == dictionary.training["arch"] == arch
-    assert dictionary.sae.cfg.architecture() in ("standard", "gated", "topk", "jumprelu")
     torch.testing.assert_close(dictionary.directions.norm(dim=1), torch.ones(L), rtol=1e-4, atol=1e-4)
-    # an L1 penalty strong enough for so few latents shrinks them: the standard SAE finds directions, not sizes
-    assert record["explained_variance"] > (0.3 if arch == "standard" else 0.7)
+    # an L1 penalty strong enough for so few latents shrinks them: a standard SAE finds directions, not sizes
+    assert record["explained_variance"] > (0.3 if arch.startswith("standard") else 0.7)
     fresh, _ = planted(seed=0, n=2000)
     latents = dictionary.encode(fresh)
     error = (dictionary.decode(latents) - fresh).square().sum() / (fresh - fresh.mean(0)).square().sum()
@@ -59,7 +59,7 @@ def test_every_architecture_learns_and_has_a_unit_decoder(trained, arch):
 
 @pytest.mark.parametrize("arch", [arch for arch in ARCHITECTURES if arch != "matryoshka"])  # its first 4 latents merge
 def test_the_planted_directions_are_found(trained, arch):
-    assert recovered(trained[arch]) >= 0.9
+    assert recovered(trained[arch]) >= (0.8 if arch == "switch" else 0.9)  # its experts see a quarter of the rows each
 
 
 def test_an_untrained_sae_does_not_find_them():
@@ -86,7 +86,7 @@ def test_the_threshold_of_a_short_run_was_wrong_before_it_was_set(trained):
         dictionary.sae.threshold.fill_(threshold)
 
 
-@pytest.mark.parametrize("arch", ["standard", "gated", "jumprelu"])
+@pytest.mark.parametrize("arch", [arch for arch, recipe in ARCHITECTURES.items() if recipe.penalty])
 def test_a_steered_penalty_brings_l0_near_k(trained, arch):
     """JumpReLU may stay lower: 2 planted features are active in a row, and once it has found them it needs no more."""
     assert 1.7 < trained[arch].training["l0"] < 1.2 * K
@@ -264,7 +264,7 @@ def test_the_controller_settles_where_l0_is_the_target():
     ],
 )
 def test_bad_arguments_are_refused_before_anything_is_trained(changes, error, message, monkeypatch):
-    monkeypatch.setattr(training, "_fit", None)
+    monkeypatch.setattr(training_job.Job, "start", None)
     arguments = {"arch": "topk", "activations": ROWS} | QUICK | changes
     with pytest.raises(error, match=message):
         train_sae(**arguments)
