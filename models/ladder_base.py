@@ -23,9 +23,9 @@ class LadderBase:
     Attributes:
         dictionary: the base itself.
         x: float32 [N, d], the sample.
-        codes: its latents there, all >= 0.
-        rate: float32 [L], share of rows in which each latent fires.
-        mean: float32 [L], mean of each latent where it fires; 0 for one that never does.
+        codes: its latents there.
+        rate: float32 [L], share of rows in which each latent is not 0.
+        mean: float32 [L], mean absolute value of each latent where it is not 0; 0 for one that always is.
     """
 
     dictionary: Dictionary
@@ -40,33 +40,34 @@ class LadderBase:
         return self.codes.n_latents
 
 
-def measured(base: Dictionary, x: torch.Tensor, *, fewest: int = 4) -> LadderBase:
+def measured(base: Dictionary, x: torch.Tensor, *, fewest: int = 4, signed: bool = False) -> LadderBase:
     """Encode a sample and measure the base on it.
 
     Args:
         base: the dictionary to be damaged.
         x: float [N, d], choosing rows.
         fewest: latents that it needs.
+        signed: whether negative latents are welcome.
 
     Raises:
-        ValueError: too few latents, no rows, rows of another shape, negative latents, or no latent that fires.
+        ValueError: too few latents, no rows, rows of another shape, unwelcome latents, or no latent that fires.
     """
     n_latents, d = base.directions.shape
     if n_latents < fewest:
-        raise ValueError(f"a ladder needs a base of at least {fewest} latents, {base.name!r} has {n_latents}")
+        raise ValueError(f"this needs a dictionary of at least {fewest} latents, {base.name!r} has {n_latents}")
     if x.ndim != 2 or len(x) == 0 or x.shape[1] != d or not x.is_floating_point():
         raise ValueError(f"x must be floating [N, {d}] with at least one row, got {x.dtype} {list(x.shape)}")
     x = x.detach().cpu().float()
     codes = encode_in_batches(base, x)
     if len(codes.values) == 0:
-        raise ValueError(f"no latent of {base.name!r} fires in the {len(x)} rows of x, so there is nothing to damage")
-    if codes.values.min() < 0:
+        raise ValueError(f"no latent of {base.name!r} fires in the {len(x)} rows of x, so there is nothing to change")
+    if not signed and codes.values.min() < 0:
         raise ValueError(
             f"{base.name!r} has negative latents, and the rungs are defined for latents >= 0; "
             "split each latent into its positive and negative half first"
         )
     fires = np.bincount(codes.indices, minlength=n_latents)
-    total = np.bincount(codes.indices, weights=codes.values, minlength=n_latents)
+    total = np.bincount(codes.indices, weights=np.abs(codes.values), minlength=n_latents)
     rate = torch.from_numpy(fires / len(x)).float()
     return LadderBase(base, x, codes, rate, torch.from_numpy(total / np.maximum(fires, 1)).float())
 
