@@ -91,7 +91,7 @@ class PAnnealTrainingSAE(StandardTrainingSAE):
         """One forward pass; it also moves p and the multiplier on."""
         if self.cfg.unit_norm_decoder:
             constrain(self)
-        p, multiplier = float(self.annealing.p), float(self.annealing.multiplier)
+        p, multiplier = self.annealing.p, float(self.annealing.multiplier)
         output = super().training_forward_pass(step_input)
         output.metrics |= {"p": p, "multiplier": multiplier}
         return output
