@@ -185,8 +185,9 @@ class SyntheticConfig:
         if fields.get("hierarchy") is not None:
             fields["hierarchy"] = Hierarchy(**fields["hierarchy"])
         if fields.get("correlation") is not None:
-            pairs = tuple((int(a), int(b), float(value)) for a, b, value in fields["correlation"]["pairs"])
-            fields["correlation"] = Correlation(**{**fields["correlation"], "pairs": pairs})
+            copula: dict[str, Any] = dict(fields["correlation"])
+            copula["pairs"] = tuple((int(a), int(b), float(value)) for a, b, value in copula["pairs"])
+            fields["correlation"] = Correlation(**copula)
         if "magnitude" in fields:
             first, last = fields["magnitude"]
             fields["magnitude"] = (first, last)

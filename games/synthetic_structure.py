@@ -6,6 +6,10 @@ numbers. What is mended: no global random state is left changed, and the spread 
 because the configuration alone decides it.
 """
 
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
+# torch, scipy and sae_lens are not fully typed.
+
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -17,8 +21,6 @@ from .synthetic_config import SyntheticConfig
 
 if TYPE_CHECKING:
     import torch
-
-SPARSE_FROM = 4096  # from so many features on, sae_lens draws into sparse tensors
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,12 +121,12 @@ def drawn_rates(
     children = forest.parents >= 0
     wanted[children] /= asked[forest.parents[children]]
     drawn = np.where(children, wanted / alive, asked)
+    solved: dict[bytes, NDArray[np.float64]] = {}  # families of one kind need be solved once
     for group in map(list, forest.exclusive):
-        for _ in range(200):
-            win = exclusive_win(drawn[group] * alive[group])
-            drawn[group] = wanted[group] / (alive[group] * win)
-            if (drawn[group] > 1).any():
-                break
+        key = np.stack([wanted[group], alive[group]]).tobytes()
+        if key not in solved:
+            solved[key] = _exclusive_draws(wanted[group], alive[group])
+        drawn[group] = solved[key]
     impossible = np.flatnonzero(drawn > 1 + 1e-9)
     if impossible.size:
         worst = int(impossible[0])
@@ -134,6 +136,17 @@ def drawn_rates(
             f"or choose another compensation"
         )
     return np.minimum(drawn, 1.0)
+
+
+def _exclusive_draws(wanted: NDArray[np.float64], alive: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Probabilities to draw exclusive siblings with, so that each wins as often as wanted; above 1: impossible."""
+    drawn = wanted / alive
+    for _ in range(500):
+        before = drawn
+        drawn = wanted / (alive * exclusive_win(np.minimum(drawn * alive, 1.0)))
+        if drawn.max() > 1 or np.abs(drawn - before).max() < 1e-12:
+            break
+    return drawn
 
 
 def exclusive_win(active: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -235,7 +248,8 @@ def push_apart(rows: "torch.Tensor", steps: int, lr: float) -> "torch.Tensor":
 
     The loss is the sum of squared products of different rows plus n times the sum of (squared norm - 1) ** 2, and its
     gradient is 4 V (V'V) - 4 |v|^2 v + 4 n (|v|^2 - 1) v. Through the d x d matrix V'V a step costs n d^2 rather than
-    n^2 d: 20 times less at 16,384 rows of 768. Adam as there; results agree to rounding, not to the bit.
+    n^2 d: 20 times less at 16,384 rows of 768. Adam as there; results agree up to rounding, which Adam enlarges where a
+    gradient is nearly 0 (1,024 rows of 256, 100 steps: one element in 3,000 differs by 2e-5 to 6e-4, the rest by less).
 
     Args:
         rows: float32 [n, d], unit rows.

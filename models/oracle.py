@@ -5,7 +5,7 @@ import torch
 from numpy.typing import NDArray
 from scipy import sparse
 
-from ..games.synthetic import Synthetic, SyntheticSample
+from ..games.synthetic_rows import PlantedWorld, SyntheticSample
 
 
 class OracleDictionary:
@@ -26,7 +26,7 @@ class OracleDictionary:
         ValueError: the sample is of another world, or two of its rows are alike but their truth is not.
     """
 
-    def __init__(self, sample: SyntheticSample, world: Synthetic, name: str = "oracle") -> None:
+    def __init__(self, sample: SyntheticSample, world: PlantedWorld, name: str = "oracle") -> None:
         if (sample.world, sample.version) != (world.name, world.version):
             raise ValueError(
                 f"the sample is of {sample.world} {sample.version}, the world is {world.name} {world.version}"
@@ -108,7 +108,7 @@ class OracleDictionary:
                 )
 
 
-def oracle_dictionary(sample: SyntheticSample, world: Synthetic, name: str = "oracle") -> OracleDictionary:
+def oracle_dictionary(sample: SyntheticSample, world: PlantedWorld, name: str = "oracle") -> OracleDictionary:
     """The exact oracle of a sample; see OracleDictionary.
 
     Raises:
