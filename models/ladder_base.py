@@ -2,18 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import torch
 from scipy.sparse import csr_array
 
+from ..games.features import FeatureSet
 from .dictionary import Codes, Dictionary, encode_in_batches
 
-if TYPE_CHECKING:
-    from ..games.features import FeatureSet
-
-Parents: TypeAlias = "FeatureSet | Sequence[tuple[int, int]] | None"
+Parents: TypeAlias = FeatureSet | Sequence[tuple[int, int]] | None
 
 
 @dataclass(frozen=True)
@@ -58,7 +56,7 @@ def measured(base: Dictionary, x: torch.Tensor, *, fewest: int = 4, signed: bool
     if x.ndim != 2 or len(x) == 0 or x.shape[1] != d or not x.is_floating_point():
         raise ValueError(f"x must be floating [N, {d}] with at least one row, got {x.dtype} {list(x.shape)}")
     x = x.detach().cpu().float()
-    codes = encode_in_batches(base, x)
+    codes = encode_in_batches(base, x, batch_size=max(256, min(8192, (1 << 24) // n_latents)))
     if len(codes.values) == 0:
         raise ValueError(f"no latent of {base.name!r} fires in the {len(x)} rows of x, so there is nothing to change")
     if not signed and codes.values.min() < 0:
@@ -85,7 +83,7 @@ def parent_pairs(base: LadderBase, parents: Parents) -> list[tuple[int, int]]:
     """
     if parents is None:
         return implied_pairs(base.codes)
-    if not hasattr(parents, "names"):
+    if not isinstance(parents, FeatureSet):
         pairs = [(int(parent), int(child)) for parent, child in parents]
         wrong = [pair for pair in pairs if pair[0] == pair[1] or not all(0 <= i < base.n_latents for i in pair)]
         if wrong:
@@ -101,16 +99,16 @@ def parent_pairs(base: LadderBase, parents: Parents) -> list[tuple[int, int]]:
                 f"{base.dictionary.name!r} has {base.n_latents} latents without names and the features are "
                 f"{len(parents)}; give pairs of latents instead"
             )
-        names = parents.names  # type: ignore[union-attr]
+        names = parents.names
     latents: dict[str, list[int]] = {}
     for i, name in enumerate(names):
         latents.setdefault(name, []).append(i)
     found = [
         (above, below)
         for feature in parents
-        for parent in feature.parents  # type: ignore[union-attr]
+        for parent in feature.parents
         for above in latents.get(parent, ())
-        for below in latents.get(feature.name, ())  # type: ignore[union-attr]
+        for below in latents.get(feature.name, ())
     ]
     return sorted(set(found))
 

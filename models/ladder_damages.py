@@ -34,7 +34,8 @@ def noise(base: LadderBase, level: float, seed: int) -> Dictionary:
     direction = norm * unit(u + level * w), with w a random unit vector at a right angle to the unit direction u, so
     that the cosine with the truth is c = 1 / sqrt(1 + level^2) for every latent. A share 1 - c of the firings is lost,
     and as many are put elsewhere, at .5 to 1.5 times the latent's mean: rates and L0 stay, precision and recall are
-    about c.
+    about c. A row in which nothing fires stays empty: such rows are all alike in a world without noise, so they would
+    all be given the same firings.
     """
     kept = _cosine(level)
     directions = directions_of(base.dictionary)
@@ -44,11 +45,13 @@ def noise(base: LadderBase, level: float, seed: int) -> Dictionary:
         away = unit_rows(away - (away * units).sum(1, keepdim=True) * units)
     turned = unit_rows(units + level * away) * directions.norm(dim=1, keepdim=True)
     lost = 1 - kept
-    false = (lost * base.rate / (1 - base.rate).clamp(min=1e-6)).clamp(max=1.0)
+    occupied = float((np.diff(base.codes.indptr) > 0).mean())
+    false = (lost * base.rate / (occupied - base.rate).clamp(min=1e-6)).clamp(max=1.0)
 
     def edit(latents: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
         dice = row_uniforms(x, latents.shape[1], seed)
-        invented = torch.where(dice < false, base.mean * (0.5 + dice / false.clamp(min=1e-12)), 0.0)
+        false_here = (latents > 0).any(1, keepdim=True) & (dice < false)
+        invented = torch.where(false_here, base.mean * (0.5 + dice / false.clamp(min=1e-12)), 0.0)
         return torch.where(latents > 0, torch.where(dice < lost, 0.0, latents), invented)
 
     return _edited(base, f"noise {level:g}", turned, edit)

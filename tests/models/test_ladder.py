@@ -122,6 +122,7 @@ def test_noise_turns_and_flips_as_much_as_it_says():
         assert f1.mean() == pytest.approx(cosine, abs=0.02)
         assert float((latents > 0).float().mean()) == pytest.approx(LABELS.mean(), rel=0.05)  # L0 stays
         assert float(latents.sum() / (latents > 0).sum()) == pytest.approx(1.25, abs=0.05)  # and so do the sizes
+        assert not latents[~LABELS.any(1)].any()  # empty rows are all alike and stay empty
 
 
 def test_damage_is_nested_level_in_level():
@@ -251,7 +252,25 @@ def test_the_known_order_is_that_of_an_independent_truth():
     assert {j for _, j in order} == set(range(1, len(RUNGS)))
 
 
-@pytest.mark.parametrize("damage", ["half", "split", "merged", "noise", "dead", "duplicated"])
+@pytest.mark.parametrize("name", ["hierarchical-exclusive", "superposition-2"])
+def test_the_known_order_holds_for_the_oracle_of_a_superposed_world(name):
+    from fiducial.games.synthetic import Synthetic
+    from fiducial.models.oracle import oracle_dictionary
+
+    made = Synthetic(name)
+    sample = made.sample(6000, seed=0)
+    oracle = oracle_dictionary(sample, made)
+    labels = sample.features.unpack(sample.labels)
+    rungs = ladder(oracle, sample.activations[:3000], parents=sample.features, seed=2)
+    assert ("absorbed" in {rung.damage for rung in rungs}) == (name == "hierarchical-exclusive")
+    values = [truth(rung.dictionary, sample.activations[3000:], labels[3000:], oracle) for rung in rungs]
+    order = known_order(rungs)
+    assert [(rungs[i].name, rungs[j].name) for i, j in order if not values[i] > values[j]] == []
+    l0 = [encode_in_batches(rung.dictionary, sample.activations).l0 for rung in rungs if rung.damage == "noise"]
+    np.testing.assert_allclose(l0, encode_in_batches(oracle, sample.activations).l0, rtol=0.05)
+
+
+@pytest.mark.parametrize("damage", ["half", "split", "noise", "duplicated"])
 def test_a_damage_that_does_nothing_is_noticed(damage, monkeypatch):
     """Mutation: with the base in place of a damaged copy the order no longer holds."""
     monkeypatch.setattr(ladder_module.make, damage, lambda facts, level, seed: facts.dictionary)
