@@ -3,7 +3,7 @@
 Equation      recovery = mean over true features g of s(i, g) * F1(act_i >= v; g)
               with i the latent matched to g, s the similarity of directions, max(0, cos), F1 on the held-out games, v
               the best threshold of the training games (above 0 where that takes all rows that fire), and the matching
-              one-to-one with the largest sum of s(i, g) * F1 on the training games. A feature without a latent scores 0.
+              one-to-one with the largest sum of s(i, g) * F1 on the training games. Features without a latent score 0.
   recovery_f1_score, recovery_precision_score, recovery_recall_score   of the matched latents, without s
   mcc_score                    mean s of the one-to-one matching that is best by s alone; unmatched features score 0
   mmcs_true_score              mean over features of the largest s;  mmcs_latents_score: mean over latents of that
@@ -99,8 +99,8 @@ def recovery(
         seed: of all resamples.
 
     Returns:
-        Name -> score. `recovery_score` has the table of every feature, `matched_latents_score` the kinds of latents in
-        its details.
+        Name -> score. `recovery_score` has the table of every feature, and `feature_of_latent` in its details;
+        `matched_latents_score` the kinds of latents and their nearest features.
 
     Raises:
         TypeError: arguments that are not arrays.
@@ -167,6 +167,8 @@ def _score(name: str, found: Measured, chance: list[Measured], sample: Sample, c
     }
     if name == "direction_coverage_score":
         details["covered"] = covered
+    if name == "recovery_score":
+        details["feature_of_latent"] = found.feature_of_latent
     if name == "matched_latents_score":
         details |= {"kinds": found.latent_kinds, "own_feature": found.own}
     floors: dict[str, float] = {}

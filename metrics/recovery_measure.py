@@ -10,7 +10,7 @@ from .counts import SortedCodes, best_thresholds, counts_by_game, f1_score, sort
 from .inputs import Latents, as_codes
 from .recovery_matching import as_units, assign, fitted_thresholds
 from .recovery_sample import Sample, as_directions, drawn
-from .recovery_taxonomy import FEATURE_KINDS, LATENT_KINDS, Rules, classify, implications
+from .recovery_taxonomy import FEATURE_KINDS, LATENT_KINDS, Rules, classify
 
 Averaged = tuple[NDArray[np.float64], NDArray[np.float64]]
 
@@ -24,7 +24,8 @@ class Measured:
             are over groups. Scores of latents have one column.
         features: columns of the per-feature table.
         latent_kinds: kind of every latent.
-        own: feature that each latent is nearest to, by activity among similar directions; -1 for none.
+        own: column of the labels that each latent is nearest to, by activity among similar directions; -1 for none.
+        feature_of_latent: column of the labels that each latent is matched to, one-to-one; -1 for none.
         signed: whether some latent is negative.
     """
 
@@ -32,6 +33,7 @@ class Measured:
     features: dict[str, list[Any]]
     latent_kinds: list[str]
     own: list[int]
+    feature_of_latent: list[int]
     signed: bool
 
 
@@ -139,7 +141,17 @@ def measure(
     }
     if magnitude is not None:
         table["magnitude_correlation"] = [None if np.isnan(r) else float(r) for r in magnitude]
-    return Measured(scores, table, [LATENT_KINDS[i] for i in kinds.latents], kinds.own.tolist(), units.signed)
+    numbers = np.append(sample.words.indices, -1)  # columns of the labels, with none at the end
+    feature_of_unit = np.full(len(similarity), -1)
+    feature_of_unit[matched[matched >= 0]] = columns[matched >= 0]
+    return Measured(
+        scores,
+        table,
+        [LATENT_KINDS[i] for i in kinds.latents],
+        numbers[kinds.own].tolist(),
+        numbers[feature_of_unit[units.unit_of]].tolist(),
+        units.signed,
+    )
 
 
 def _f1(
@@ -214,6 +226,3 @@ def _pearson(sums: NDArray[np.float64]) -> NDArray[np.float64]:
     with np.errstate(invalid="ignore", divide="ignore"):
         r = np.where(varies, both / np.sqrt(np.where(varies, var_a, 1.0) * var_m), 0.0)
     return np.where(sums[4] > 0, np.clip(r, -1.0, 1.0), np.nan)
-
-
-__all__ = ["Measured", "implications", "measure"]

@@ -2,8 +2,7 @@
 
 A latent's own feature is the one it detects best (F1 at the best threshold, training rows) of those whose direction
 it carries (similarity >= `mixed`). It fires above the threshold of that pair. All further counts are from held-out
-rows. The kind of a feature is the
-first of these that applies:
+rows. The kind of a feature is the first of these that applies:
 
   duplicated  two latents or more find it: each carries its direction (>= `direction`) and detects it (>= `activity`).
   split       Its own latents together detect it (>= `activity`), better by `gain` or more than the best of them alone.
