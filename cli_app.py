@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -45,6 +45,21 @@ def show(renderable: Any) -> None:
 def split(names: str | None) -> list[str] | None:
     """Names that are written apart by commas; None for none given."""
     return None if names is None else [name.strip() for name in names.split(",") if name.strip()]
+
+
+def numbers(text: str, option: str, kind: Callable[[str], Any]) -> list[Any]:
+    """Numbers that are written apart by commas.
+
+    Raises:
+        ValueError: something that is not such a number, or nothing.
+    """
+    try:
+        found = [kind(part) for part in split(text) or []]
+    except ValueError:
+        raise ValueError(f"{option} takes numbers apart by commas, got {text!r}") from None
+    if not found:
+        raise ValueError(f"{option} needs at least one number")
+    return found
 
 
 def _version(show: bool) -> None:

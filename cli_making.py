@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .cli_app import Games, Out, Quiet, Seed, TestbedName, app, hush
+from .cli_app import Games, Out, Quiet, Seed, TestbedName, app, hush, numbers, split
 
 if TYPE_CHECKING:
     from .games.transcripts import Game
@@ -91,10 +91,19 @@ def capture(
     """Activations of a testbed's model with the truth about every position."""
     hush(quiet)
     from .models.capture import capture as run
+    from .synthetic_testbed import SyntheticTestbed
     from .testbed_catalogue import DEFAULT_TESTBED
     from .testbed_catalogue import testbed as make
 
     bed = make(testbed or DEFAULT_TESTBED, n_games=max(8, games), seed=seed)
+    if isinstance(bed, SyntheticTestbed):
+        from .data.synthetic import save_sample
+
+        if hook or twin:
+            raise ValueError(f"{bed.name} is a world without a model: it has no --hook and no --twin")
+        save_sample(bed.sample, out)
+        typer.echo(f"wrote {len(bed.x)} rows x {bed.d_in} with the magnitudes of all features: {out}")
+        return
     model = bed.twin.model if twin else bed.model
     captured = run(model, bed.game.sample(games, seed), hook or bed.hook, path=out, progress=not quiet)
     typer.echo(f"wrote {len(captured.game_id)} positions x {captured.activations.shape[1]}: {out}")
@@ -121,7 +130,9 @@ def train_model(
 
 @app.command(name="train-sae")
 def train_sae(
-    arch: Annotated[str, typer.Option(help="standard, topk, batchtopk, jumprelu, gated, matryoshka")] = "topk",
+    arch: Annotated[
+        str, typer.Option(help="One of `fiducial architectures`, or several separated by commas.")
+    ] = "topk",
     testbed: TestbedName = "",
     activations: Annotated[
         Path | None, typer.Option(help="HDF5 file of `fiducial capture` instead of fresh games.")
@@ -156,6 +167,51 @@ def train_sae(
         progress=not quiet,
     )
     typer.echo(f"wrote {path}")
+
+
+@app.command()
+def architectures() -> None:
+    """SAE architectures that can be trained, with their paper and how they are trained here."""
+    from .models.training_recipes import ARCHITECTURES
+
+    for name, recipe in ARCHITECTURES.items():
+        typer.echo(f"{name:20} {recipe.paper}\n{'':20} {recipe.how}")
+
+
+@app.command()
+def zoo(
+    testbed: TestbedName = "",
+    archs: Annotated[
+        str | None, typer.Option("--archs", "-a", help="Names, comma-separated; all of `fiducial architectures`.")
+    ] = None,
+    l0: Annotated[str, typer.Option(help="L0 to aim at, comma-separated.")] = "16,32,64",
+    seeds: Annotated[str, typer.Option(help="Seeds of the SAEs, comma-separated.")] = "0",
+    latents: Annotated[int, typer.Option(help="Width of the dictionaries.", min=2)] = 1024,
+    samples: Annotated[int, typer.Option(help="Activations that each is trained on.", min=1)] = 1_000_000,
+    checkpoints: Annotated[int, typer.Option(help="Times that each is saved on its way.", min=0)] = 0,
+    out: Out = Path("runs"),
+    quiet: Quiet = False,
+) -> None:
+    """Train every architecture at several sparsities on a testbed; run it again to go on where it stopped."""
+    hush(quiet)
+    from .testbed_catalogue import DEFAULT_TESTBED
+    from .testbed_catalogue import testbed as make
+    from .zoo import Plan, train_zoo
+
+    chosen = split(archs)
+    plan = Plan(
+        l0s=tuple(numbers(l0, "--l0", float)),
+        seeds=tuple(numbers(seeds, "--seeds", int)),
+        n_latents=latents,
+        samples=samples,
+        checkpoints=checkpoints,
+        **({} if chosen is None else {"archs": tuple(chosen)}),
+    )
+    bed = make(testbed or DEFAULT_TESTBED)
+    found = train_zoo(bed, out, plan, say=typer.echo, progress=not quiet)
+    typer.echo(
+        f"{len(found)} SAEs in {out / bed.name}; score them with `fiducial score {out / bed.name}/* -t {bed.name}`"
+    )
 
 
 @app.command(name="train-probes")

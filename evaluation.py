@@ -1,61 +1,30 @@
 """One dictionary on one testbed -> Report: every score with its interval, floors and ceilings."""
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from difflib import get_close_matches
 from typing import Any
 
-import numpy as np
-import torch
-
-from .behaviour import log_probs, reference_behaviour, with_dictionary
 from .data.assets import asset, path_sha256
-from .metrics import METRICS, core_behaviour, core_fidelity, core_sparsity, coverage, reconstruction
+from .metrics import METRICS
 from .metrics.score import Score
 from .models.capture import model_sha256
 from .models.controls import PermutedDictionary
 from .models.dictionary import Dictionary
 from .models.loading import load_dictionary
 from .provenance import provenance
-from .references import Candidate, References
+from .references import Candidate, Null, References
 from .report import Report
-from .testbed_catalogue import Testbed, testbed
+from .scoring import FAMILIES, Scores, check_metrics, score_subject, subject, supported
+from .synthetic_testbed import SyntheticTestbed
+from .testbed_catalogue import AnyTestbed, Testbed, testbed
 
-Scores = dict[str, Score]
-
-FAMILIES = {
-    "labels": [name for name, p in METRICS.items() if "labels" in p.needs],
-    "codes": [name for name, p in METRICS.items() if "latents" in p.needs and "labels" not in p.needs],
-    "fidelity": [name for name, p in METRICS.items() if "x_hat" in p.needs],
-    "behaviour": [name for name, p in METRICS.items() if "sae_logprobs" in p.needs],
-}
-
-
-def check_metrics(names: Sequence[str] | None) -> list[str]:
-    """Metric names, checked; all of them for None.
-
-    Raises:
-        KeyError: an unknown name; close names are suggested.
-        ValueError: an empty list.
-    """
-    if names is None:
-        return list(METRICS)
-    if isinstance(names, str):
-        return check_metrics([names])
-    if not names:
-        raise ValueError(f"no metric named; there are {', '.join(METRICS)}")
-    for name in names:
-        if name not in METRICS:
-            close = get_close_matches(name, METRICS, n=3)
-            hint = f"; did you mean {' or '.join(close)}?" if close else f"; there are {', '.join(METRICS)}"
-            raise KeyError(f"no metric named {name!r}{hint}")
-    return list(names)
+FAITHFUL = FAMILIES["fidelity"].metrics + FAMILIES["behaviour"].metrics  # they compare with the untouched activation
 
 
 def evaluate(
     dictionary: Dictionary,
-    bed: Testbed,
+    bed: AnyTestbed,
     metrics: Sequence[str] | None = None,
     *,
     seed: int = 0,
@@ -66,7 +35,7 @@ def evaluate(
     Args:
         dictionary: what is scored; reads activations of the testbed's hook point, float [N, d_in].
         bed: where.
-        metrics: names from `fiducial.metrics.METRICS`; all by default.
+        metrics: names from `fiducial.metrics.METRICS`; by default all that the testbed can be asked.
         seed: of the bootstrap and the selection splits.
         sha256: checksum of the dictionary's file, for the record.
 
@@ -76,9 +45,10 @@ def evaluate(
     Raises:
         TypeError: something that is not a dictionary, such as a path.
         KeyError: an unknown metric.
-        ValueError: a dictionary of another width than the testbed, or one whose latents are NaN or infinite.
+        ValueError: metrics that the testbed cannot be asked, a dictionary of another width than the testbed, or one
+            whose latents are NaN or infinite.
     """
-    wanted = check_metrics(metrics)
+    wanted = supported(bed, metrics)
     if not isinstance(dictionary, Dictionary):
         raise TypeError(f"evaluate takes a dictionary, got {type(dictionary).__name__}; read one with load_dictionary")
     started = time.perf_counter()
@@ -93,18 +63,18 @@ def evaluate(
     references = References(bed, n_latents, tested.codes.l0)
     floors = references.floors()
     ceilings = references.ceilings()
-    scores = _scores(tested, bed, wanted, seed, null=True)
+    nulls = references.nulls() if any(name in FAMILIES["recovery"].metrics for name in wanted) else []
+    scores = score_subject(subject(tested, bed, nulls=nulls, null=True, seed=seed), wanted)
     controls: dict[str, Scores] = {}
     for candidate in _progress([*floors, *ceilings, references.identity()], "controls"):
-        controls[candidate.name] = _control_scores(candidate, bed, wanted, seed)
+        controls[candidate.name] = _control_scores(candidate, bed, wanted, nulls, seed)
     if n_latents > 1:  # its own shuffled self: the same latents, each writing another's direction
         shuffled = PermutedDictionary(dictionary, "decoder", seed=seed, name="permuted decoder")
         floors.append(Candidate(shuffled.name, "floor", shuffled, bed.x))
-        asked = [name for name in wanted if name in FAMILIES["fidelity"] + FAMILIES["behaviour"]]
+        asked = [name for name in wanted if name in FAITHFUL + FAMILIES["recovery"].metrics]
+        about = subject(floors[-1], bed, nulls=nulls, null=False, seed=seed)
         controls[shuffled.name] = {
-            name: score
-            for name, score in _scores(floors[-1], bed, asked, seed, null=False).items()
-            if METRICS[name].direction != "none"
+            name: score for name, score in score_subject(about, asked).items() if METRICS[name].direction != "none"
         }
     return Report(
         dictionary.name,
@@ -124,50 +94,26 @@ def score_shipped(
     name: str, *, n_games: int = 500, seed: int = 0, metrics: Sequence[str] | None = None
 ) -> list[Report]:
     """Reports of all SAEs that ship with a testbed, in its order."""
-    wanted = check_metrics(metrics)
+    wanted = None if metrics is None else check_metrics(metrics)
     bed = testbed(name, n_games=n_games, seed=seed)
     reports: list[Report] = []
+    if not isinstance(bed, Testbed):
+        raise ValueError(f"no SAEs ship with {name}; train some with `fiducial zoo -t {name}`")
     for short, where in _progress(list(bed.spec.dictionaries.items()), f"SAEs on {name}"):
         sae = load_dictionary(asset(where), "sae_lens", name=short)
         reports.append(evaluate(sae, bed, wanted, seed=seed, sha256=path_sha256(asset(where))))
     return reports
 
 
-def _scores(candidate: Candidate, bed: Testbed, wanted: Sequence[str], seed: int, *, null: bool) -> Scores:
-    """The wanted metrics of one dictionary; what it cannot be asked is left out."""
-    games, test = np.asarray(bed.activations.game_id), ~bed.train
-    found: Scores = {}
-    labelled: dict[str, Callable[..., Score]] = {"coverage": coverage, "reconstruction": reconstruction}
-    for name in FAMILIES["labels"]:
-        if name in wanted:
-            found[name] = labelled[name](
-                candidate.codes,
-                bed.activations.labels,
-                game_id=games,
-                train=bed.train,
-                features=bed.transcripts.features,
-                null=null,
-                seed=seed,
-            )
-    if _any(wanted, "codes"):
-        found |= core_sparsity(candidate.codes.take(np.flatnonzero(test)), games[test], seed=seed)
-    if _any(wanted, "fidelity") and candidate.same_stream:
-        chosen = torch.from_numpy(test)
-        x, x_hat = candidate.x[chosen].numpy(), candidate.reconstruction[chosen].numpy()
-        found |= core_fidelity(x, x_hat, games[test], seed=seed)
-    if _any(wanted, "behaviour") and candidate.same_stream:
-        known = reference_behaviour(bed)
-        mine = log_probs(bed, with_dictionary(candidate.dictionary))[known.kept]
-        found |= core_behaviour(known.clean, mine, known.zero, known.mean, known.allowed, known.game_id, seed=seed)
-    return {name: found[name] for name in wanted if name in found}
-
-
-def _control_scores(candidate: Candidate, bed: Testbed, wanted: Sequence[str], seed: int) -> Scores:
+def _control_scores(
+    candidate: Candidate, bed: AnyTestbed, wanted: Sequence[str], nulls: Sequence[Null], seed: int
+) -> Scores:
     """Scores of a floor or ceiling on the metrics that it bounds, kept with the testbed; without per-feature tables."""
     asked = [name for name in wanted if name in _bounded(candidate)]
     missing = [name for name in asked if (candidate.name, name, seed) not in bed.cache]
     if missing:
-        for name, score in _scores(candidate, bed, missing, seed, null=False).items():
+        about = subject(candidate, bed, nulls=nulls, null=False, seed=seed)
+        for name, score in score_subject(about, missing).items():
             bed.cache[candidate.name, name, seed] = replace(score, features={})
     return {name: bed.cache[candidate.name, name, seed] for name in asked if (candidate.name, name, seed) in bed.cache}
 
@@ -178,13 +124,12 @@ def _bounded(candidate: Candidate) -> list[str]:
     References fitted with the labels are ceilings of what can be found and read back, not of fidelity; the identity
     and PCA keep all of the activation by construction, so they are the ceiling of fidelity and behaviour.
     """
-    directed = [name for name, p in METRICS.items() if p.direction != "none" and name not in FAMILIES["codes"]]
-    faithful = FAMILIES["fidelity"] + FAMILIES["behaviour"]
+    directed = [name for name, p in METRICS.items() if p.direction != "none" and name not in FAMILIES["codes"].metrics]
     if candidate.name == "identity":
-        return [name for name in directed if name in faithful]
-    if candidate.name.startswith(("random dictionary", "frozen-decoder")):
+        return [name for name in directed if name in FAITHFUL]
+    if candidate.name.startswith(("random dictionary", "frozen-decoder", "oracle")):
         return directed
-    return [name for name in directed if name in FAMILIES["labels"]]
+    return [name for name in directed if name not in FAITHFUL]
 
 
 def _between(score: Score, floors: list[Candidate], ceilings: list[Candidate], controls: dict[str, Scores]) -> Score:
@@ -205,16 +150,17 @@ def _about(dictionary: Dictionary, sha256: str | None) -> dict[str, Any]:
     return {"name": dictionary.name, "n_latents": n_latents, "d_in": d_in, "sha256": sha256}
 
 
-def _about_testbed(bed: Testbed) -> dict[str, Any]:
-    features = bed.transcripts.features
-    scored = features.take(features.where(counterpart=False, reachable=True))
-    if "sha256" not in bed.cache:
-        bed.cache["sha256"] = model_sha256(bed.model)
+def _about_testbed(bed: AnyTestbed) -> dict[str, Any]:
+    scored = bed.features.take(bed.features.where(counterpart=False, reachable=True))
+    if isinstance(bed, SyntheticTestbed):
+        source = {"game": bed.world.name, "game_version": bed.world.version, "config": bed.world.config.to_dict()}
+    else:
+        if "sha256" not in bed.cache:
+            bed.cache["sha256"] = model_sha256(bed.model)
+        source = {"game": bed.game.name, "game_version": bed.game.version, "model_sha256": bed.cache["sha256"]}
     return {
         "name": bed.name,
-        "game": bed.game.name,
-        "game_version": bed.game.version,
-        "model_sha256": bed.cache["sha256"],
+        **source,
         "hook": bed.hook,
         "device": bed.device,
         "dtype": "float32",
@@ -223,7 +169,7 @@ def _about_testbed(bed: Testbed) -> dict[str, Any]:
         "positions": len(bed.activations.game_id),
         "reporting_positions": int((~bed.train).sum()),
         "vocabulary": {group: len(scored.where(group=group)) for group in scored.groups},
-        "vocabulary_sha256": features.digest,
+        "vocabulary_sha256": bed.features.digest,
     }
 
 

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from .data.assets import asset
 from .models.controls import identity_dictionary, neurons_of, pca_dictionary, random_dictionary
@@ -15,7 +17,11 @@ from .models.loading import load_dictionary
 from .supervised_dicts.files import load_supervised
 from .supervised_dicts.least_squares import fit_least_squares
 from .supervised_dicts.probes import fit_probes
-from .testbed_catalogue import Testbed
+from .synthetic_testbed import SyntheticTestbed
+from .testbed_catalogue import AnyTestbed, Testbed
+
+N_NULLS = 3
+Null = tuple[Codes, NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
@@ -59,30 +65,38 @@ class References:
             share it.
     """
 
-    def __init__(self, bed: Testbed, n_latents: int, l0: float) -> None:
+    def __init__(self, bed: AnyTestbed, n_latents: int, l0: float) -> None:
         step = 2 ** max(0, math.floor(math.log2(max(l0, 1))) - 2)
         self.bed, self.n_latents = bed, n_latents
         self.k = max(1, min(step * round(l0 / step), n_latents))
 
     def floors(self) -> list[Candidate]:
-        """Random dictionary, SAE of the random twin, frozen-decoder SAE, neurons, PCA."""
-        shipped = [
-            *(self._kept(f"random-model SAE ({n[5:]})", self._twin(a)) for n, a in self._twins().items()),
-            *(self._kept(f"frozen-decoder SAE ({n[7:]})", self._frozen(a)) for n, a in self._controls().items()),
-        ]
+        """Random dictionary, SAE of the random twin, frozen-decoder SAE, neurons, PCA; those that the testbed has."""
         return [
             self._kept(f"random dictionary ({self.n_latents}, L0 {self.k})", self._random),
-            *shipped,
-            self._kept("neurons", self._neurons),
+            *(self._kept(f"random-model SAE ({n[5:]})", self._twin(a)) for n, a in self._twins().items()),
+            *(self._kept(f"frozen-decoder SAE ({n[7:]})", self._frozen(a)) for n, a in self._controls().items()),
+            *([self._kept("neurons", self._neurons)] if isinstance(self.bed, Testbed) else []),
             self._kept("PCA", self._pca),
         ]
 
     def ceilings(self) -> list[Candidate]:
-        """Dictionaries fitted with labels: linear probes and least squares.
+        """The oracle, where a world wrote the activations, and what is fitted with labels: probes and least squares.
 
         Both are fitted on the choosing games, but probes that ship with a testbed on many more, none of them scored.
         """
-        return [self._kept("probes", self._probes), self._kept("least squares", self._least_squares)]
+        fitted = [self._kept("probes", self._probes)]
+        if isinstance(self.bed, SyntheticTestbed):
+            return [self._kept("oracle", self._oracle), *fitted]
+        return [*fitted, self._kept("least squares", self._least_squares)]
+
+    def nulls(self) -> list[Null]:
+        """Random dictionaries on the testbed's rows, the chance level of recovery: latents and directions of each."""
+        key = f"nulls {self.n_latents} {self.k}"
+        if key not in self.bed.cache:
+            made = [random_dictionary(self._choosing, self.n_latents, self.k, seed=seed) for seed in range(N_NULLS)]
+            self.bed.cache[key] = [(encode_in_batches(one, self.bed.x), one.directions.numpy()) for one in made]
+        return self.bed.cache[key]
 
     def identity(self) -> Candidate:
         """The untouched activations: the ceiling of fidelity and behaviour."""
@@ -95,10 +109,10 @@ class References:
         return self.bed.cache[key]
 
     def _twins(self) -> dict[str, str]:
-        return dict(self.bed.spec.twin_dictionaries)
+        return dict(self.bed.spec.twin_dictionaries) if isinstance(self.bed, Testbed) else {}
 
     def _controls(self) -> dict[str, str]:
-        return dict(self.bed.spec.controls)
+        return dict(self.bed.spec.controls) if isinstance(self.bed, Testbed) else {}
 
     @property
     def _choosing(self) -> torch.Tensor:
@@ -110,6 +124,7 @@ class References:
 
     def _twin(self, asset_name: str) -> Callable[[str], Candidate]:
         def make(name: str) -> Candidate:
+            assert isinstance(self.bed, Testbed)  # other testbeds have no twin
             made = load_dictionary(asset(asset_name), "sae_lens", name=name)
             return Candidate(name, "floor", made, self.bed.twin.x, same_stream=False)
 
@@ -122,6 +137,7 @@ class References:
         return make
 
     def _neurons(self, name: str) -> Candidate:
+        assert isinstance(self.bed, Testbed)
         made = neurons_of(self.bed.model, self.bed.spec.layer, name=name)
         return Candidate(name, "floor", made, self.bed.neurons, same_stream=False)
 
@@ -131,8 +147,12 @@ class References:
     def _identity(self, name: str) -> Candidate:
         return Candidate(name, "ceiling", identity_dictionary(self.bed.d_in, name=name), self.bed.x)
 
+    def _oracle(self, name: str) -> Candidate:
+        assert isinstance(self.bed, SyntheticTestbed)
+        return Candidate(name, "ceiling", self.bed.oracle, self.bed.x)
+
     def _probes(self, name: str) -> Candidate:
-        if self.bed.spec.probes:
+        if isinstance(self.bed, Testbed) and self.bed.spec.probes:
             made = load_supervised(asset(self.bed.spec.probes), names=self._names())
         else:
             made = fit_probes(self._choosing, self._labels(), feature_names=self._names(), seed=self.bed.seed)
@@ -143,10 +163,10 @@ class References:
         return Candidate(name, "ceiling", made, self.bed.x)
 
     def _names(self) -> tuple[str, ...]:
-        features = self.bed.transcripts.features
+        features = self.bed.features
         return features.take(features.where(counterpart=False, reachable=True)).names
 
     def _labels(self):  # noqa: ANN202 - bool array
-        features = self.bed.transcripts.features
+        features = self.bed.features
         packed = self.bed.activations.labels[self.bed.train]
         return features.unpack_columns(packed, features.where(counterpart=False, reachable=True))

@@ -13,7 +13,10 @@ from numpy.typing import NDArray
 
 from .data.assets import asset
 from .games import Chess, Game, Othello, Transcripts, world
+from .games.features import FeatureSet
+from .games.synthetic import SYNTHETIC_WORLDS, Synthetic
 from .models.transformers import TransformerConfig, build_transformer, load_transformer
+from .synthetic_testbed import SyntheticTestbed
 
 if TYPE_CHECKING:
     from transformer_lens.model_bridge import TransformerBridge
@@ -116,8 +119,10 @@ DEFAULT_TESTBED = "othello-6x6"  # the stronger board of the two: see the models
 
 
 def testbeds() -> dict[str, str]:
-    """Names of the shipped testbeds, with a line about each."""
-    return {name: spec.summary for name, spec in SPECS.items()}
+    """Names of the testbeds, with a line about each: models that ship, then synthetic worlds."""
+    return {name: spec.summary for name, spec in SPECS.items()} | {
+        name: config.about for name, config in SYNTHETIC_WORLDS.items()
+    }
 
 
 testbeds.__test__ = False  # type: ignore[attr-defined] - not a pytest function
@@ -129,9 +134,10 @@ def check_testbed(name: str) -> str:
     Raises:
         KeyError: unknown name; close names are suggested.
     """
-    if name not in SPECS:
-        close = get_close_matches(name, SPECS, n=2)
-        hint = f"; did you mean {' or '.join(close)}?" if close else f"; there are {', '.join(SPECS)}"
+    known = testbeds()
+    if name not in known:
+        close = get_close_matches(name, known, n=2)
+        hint = f"; did you mean {' or '.join(close)}?" if close else f"; there are {', '.join(known)}"
         raise KeyError(f"no testbed named {name!r}{hint}")
     return name
 
@@ -144,8 +150,8 @@ def testbed(
     n_games: int = 500,
     seed: int = 0,
     device: str = "cpu",
-) -> "Testbed":
-    """A shipped testbed with games of its own; or, with `game` and `layer`, one around a model of yours.
+) -> "AnyTestbed":
+    """A testbed with games of its own; or, with `game` and `layer`, one around a model of yours.
 
     Args:
         name: one of `testbeds()`; with `game`, a path or a Hugging Face name of a model, such as the published
@@ -167,7 +173,9 @@ def testbed(
         return _around(name, world(game) if isinstance(game, str) else game, layer, n_games, seed, device)
     if layer is not None:
         raise ValueError("the layer of a shipped testbed is fixed; give layer only with game, for a model of yours")
-    spec = SPECS[check_testbed(str(name))]
+    if check_testbed(str(name)) in SYNTHETIC_WORLDS:
+        return SyntheticTestbed(Synthetic(str(name)), n_games=n_games, seed=seed)
+    spec = SPECS[str(name)]
     model, config = load_transformer(asset(spec.model), device)
     return Testbed(spec.name, spec.game(), model, config, spec, n_games=n_games, seed=seed, device=device)
 
@@ -240,6 +248,11 @@ class Testbed:
         """Width of the activations."""
         return self.config.d_model
 
+    @property
+    def features(self) -> FeatureSet:
+        """What is known about a position."""
+        return self.transcripts.features
+
     @cached_property
     def transcripts(self) -> Transcripts:
         """The games, with their truth."""
@@ -286,3 +299,6 @@ class Testbed:
         )
         twin.__dict__["transcripts"] = self.transcripts
         return twin
+
+
+AnyTestbed = Testbed | SyntheticTestbed

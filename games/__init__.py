@@ -6,9 +6,11 @@ from difflib import get_close_matches
 from .chess import Chess
 from .features import Feature, FeatureSet
 from .othello import Othello
+from .synthetic import SYNTHETIC_WORLDS, Synthetic
 from .transcripts import Counterfactuals, Game, Tokenizer, Transcripts
 
 __all__ = [
+    "SYNTHETIC_WORLDS",
     "WORLDS",
     "Chess",
     "Counterfactuals",
@@ -16,6 +18,7 @@ __all__ = [
     "FeatureSet",
     "Game",
     "Othello",
+    "Synthetic",
     "Tokenizer",
     "Transcripts",
     "world",

@@ -1,0 +1,344 @@
+"""Certification: the metrics themselves, put to the test on dictionaries whose quality is known.
+
+Each metric scores a ladder of dictionaries made from one that is right (the oracle of a synthetic world; where there is
+none, a supervised dictionary stands in and is called that), SAEs along their training, and gamed copies of them. Then
+eight questions are asked of it, each with a limit:
+
+| check | question | passes if |
+|---|---|---|
+| top | is the right dictionary on top? | nothing else is better, beyond the paired interval, by over 2 % of the range |
+| order | is the ladder in order? | every declared damage is noticed, and 90 % of the known pairs are in order |
+| range | is there room between chance and right? | it is wider than the smallest detectable difference |
+| noise | is the reseed noise small? | the smallest detectable difference is at most a tenth of the range |
+| truth | does it rank trained SAEs as the truth does? | Spearman's rho has an interval above 0 |
+| training | does it follow the truth along training? | the mean rho within a run has an interval above 0 |
+| gaming | can it be raised without raising the truth? | random edits raise it by at most 5 % of the range, or noise |
+| labels | does it read labels that it should not? | without labels to choose by, at most half of the range is left |
+
+The range is the distance from a random dictionary of the same L0 to the right one. The truth is `recovery_score` on
+rows of the same world that no metric sees. Reseed noise, correlation with the truth and discriminability are the lenses
+of "Are SAE Benchmarks Reliable?" (arXiv 2605.18229); graded damages, gaming and the labels check are added here.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .certify_lenses import Measured, agreement, agreement_within, beaten_by, gaming, leak, noise, order
+from .certify_measure import Bench, Newcomer, shuffled_choosing_labels, shuffled_labels, signed, watched
+from .certify_result import Certificate, Row
+from .data.assets import asset, path_sha256
+from .metrics import METRICS
+from .metrics.properties import Properties
+from .models.dictionary import Dictionary
+from .models.edits import EDITS
+from .models.ladder import Rung, known_order, ladder
+from .models.loading import load_dictionary
+from .provenance import provenance
+from .references import References
+from .scoring import supported
+from .synthetic_testbed import SyntheticTestbed
+from .testbed_catalogue import AnyTestbed, Testbed, testbed
+
+TRUTH_SEED = 1_000_003  # rows on which the true recovery is measured; no metric is scored on them
+TRUTH = "recovery_score"
+GAMED = 2  # SAEs that are edited
+
+
+@dataclass(frozen=True)
+class Trained:
+    """An SAE to be ranked.
+
+    Attributes:
+        name: unique.
+        run: what its checkpoints have in common.
+        step: samples or steps seen; None at the end of the run.
+        identity: checksum of its weights.
+        load: reads it.
+    """
+
+    name: str
+    run: str
+    step: int | None
+    identity: str
+    load: Callable[[], Dictionary]
+
+
+def certify(
+    bed: AnyTestbed | str,
+    *,
+    metrics: Sequence[str] | None = None,
+    newcomers: Mapping[str, Newcomer] | None = None,
+    trained: Sequence[Trained] | None = None,
+    n_games: int = 100,
+    n_samples: int = 5,
+    n_resamples: int = 200,
+    seed: int = 0,
+    folder: Path | None = None,
+) -> Certificate:
+    """Put metrics to the test on one testbed.
+
+    Args:
+        bed: a testbed, or its name.
+        metrics: names from the catalogue; by default all that the testbed can be asked.
+        newcomers: further metrics by name, with their records: certify your own before you trust it.
+        trained: SAEs, with checkpoints, from worst to best or in any order; by default those that ship with a testbed.
+            `fiducial certify` trains a zoo for a synthetic one.
+        n_games: games or blocks of rows, if `bed` is a name.
+        n_samples: fresh samples for the reseed noise.
+        n_resamples: of each bootstrap.
+        seed: of the ladder, the edits and every bootstrap.
+        folder: where measurements are kept, so that an interrupted run goes on.
+
+    Raises:
+        KeyError: an unknown testbed or metric.
+        ValueError: metrics that the testbed cannot be asked, or a newcomer that has the name of a metric.
+    """
+    place = testbed(bed, n_games=n_games, seed=seed) if isinstance(bed, str) else bed
+    newcomers = dict(newcomers or {})
+    if doubled := sorted(set(newcomers) & set(METRICS)):
+        raise ValueError(f"a newcomer needs a name of its own, {doubled[0]!r} is in the catalogue")
+    names = [] if metrics == [] and newcomers else supported(place, metrics)
+    records = {name: METRICS[name] for name in names} | {name: new.record for name, new in newcomers.items()}
+    saes = shipped(place) if trained is None else list(trained)
+    bench = Bench(place, names, newcomers, n_resamples, seed, folder)
+
+    base, base_kind = _base(place)
+    choosing = place.x[_rows(place)]
+    rungs = ladder(base, choosing, parents=place.features if isinstance(place, SyntheticTestbed) else None, seed=seed)
+    climbed = [
+        signed(bench.measure(f"rung {rung.name}", lambda rung=rung: rung.dictionary, identity=base_kind), records)
+        for rung in watched(rungs, f"{place.name}: ladder")
+    ]
+    tampered = {
+        reads: signed(bench.measure(f"base, {how.__name__}", lambda: base, identity=base_kind, tamper=how), records)
+        for reads, how in ((True, shuffled_choosing_labels), (False, shuffled_labels))
+    }
+    ranked = [
+        signed(bench.measure(f"sae {sae.name}", sae.load, identity=sae.identity), records)
+        for sae in watched(saes, f"{place.name}: SAEs")
+    ]
+    finals = [i for i, sae in enumerate(saes) if sae.step is None]
+    reseeded = _reseeded(place, [saes[i] for i in finals], bench, records, n_samples)
+    truths = _truths(place, saes, bench)
+    games = _gamed(place, [saes[i] for i in finals], bench, records)
+
+    floor_rung = next(i for i, rung in enumerate(rungs) if rung.damage == "random")
+    rows = [
+        _row(
+            name,
+            record,
+            place.name,
+            rungs,
+            [one[name] for one in climbed],
+            floor_rung,
+            tampered["labels" in record.needs][name],
+            [(sae, one[name]) for sae, one in zip(saes, ranked, strict=True)],
+            [[one[name].value for one in sample] for sample in reseeded],
+            truths,
+            games,
+            seed,
+        )
+        for name, record in records.items()
+    ]
+    return Certificate(
+        tuple(rows),
+        provenance(
+            seed=seed,
+            testbed=place.name,
+            base=base_kind,
+            games=place.n_games,
+            samples=n_samples,
+            resamples=n_resamples,
+            rungs=[rung.name for rung in rungs],
+            trained=[sae.name for sae in saes],
+            edits=list(EDITS) if games else [],
+        ),
+    )
+
+
+def _row(
+    name: str,
+    record: Properties,
+    place: str,
+    rungs: Sequence[Rung],
+    climbed: Sequence[Measured],
+    floor_rung: int,
+    tampered: Measured,
+    ranked: Sequence[tuple[Trained, Measured]],
+    reseeded: Sequence[Sequence[float]],
+    truths: Sequence[float],
+    games: "Sequence[Gamed]",
+    seed: int,
+) -> Row:
+    sign = -1.0 if record.direction == "down" else 1.0
+    ceiling, floor = climbed[0].value, climbed[floor_rung].value
+    rivals = [(rung.name, beaten_by(climbed[0], one)) for rung, one in zip(rungs[1:], climbed[1:], strict=True)]
+    rivals += [(sae.name, beaten_by(climbed[0], one)) for sae, one in ranked]
+    rival, margin = max(rivals, key=lambda item: -1.0 if np.isnan(item[1]) else item[1])
+    scores = np.array([one.value for _, one in ranked])
+    true = np.array(truths)
+    finals = np.array([sae.step is None for sae, _ in ranked], dtype=bool)
+    runs = sorted({sae.run for sae, _ in ranked})
+    along = [
+        (scores[mine], true[mine])
+        for run in runs
+        if (mine := np.array([sae.run == run for sae, _ in ranked])).sum() >= 3 and len(true)
+    ]
+    return Row(
+        metric=name,
+        testbed=place,
+        direction=record.direction,
+        limits=record.limits,
+        ceiling=sign * ceiling,
+        floor=sign * floor,
+        rival=rival if margin > 0 else "",
+        margin=margin,
+        order=order(
+            climbed,
+            [rung.damage for rung in rungs],
+            [rung.level for rung in rungs],
+            known_order(rungs, notices=record.notices),
+            record.notices,
+        ),
+        noise=noise(np.array(reseeded).T) if len(reseeded) > 1 and len(reseeded[0]) > 1 else None,
+        truth=agreement(scores[finals], true[finals], seed=seed) if len(true) else None,
+        training=agreement_within(along, seed=seed) if along else None,
+        gaming=gaming(
+            [game.before[name] for game in games],
+            [game.after[name] for game in games],
+            [game.truth_change for game in games],
+            [game.name for game in games],
+            ceiling - floor,
+        )
+        if games
+        else None,
+        leak=leak(ceiling, floor, tampered.value, reads_labels="labels" in record.needs),
+    )
+
+
+def _base(place: AnyTestbed) -> tuple[Dictionary, str]:
+    """The dictionary that the ladder is made from, and what it is."""
+    if isinstance(place, SyntheticTestbed):
+        return place.oracle, "oracle"
+    fitted = next(one for one in References(place, 1, 1).ceilings() if one.name == "least squares")
+    return fitted.dictionary, "supervised dictionary (least squares)"
+
+
+def _rows(place: AnyTestbed) -> Any:
+    import torch
+
+    return torch.from_numpy(place.train)
+
+
+def shipped(place: AnyTestbed) -> list[Trained]:
+    """The SAEs that ship with a testbed; none with a synthetic world."""
+    if not isinstance(place, Testbed):
+        return []
+    return [
+        Trained(
+            short,
+            short,
+            None,
+            path_sha256(asset(where)),
+            lambda where=where, short=short: load_dictionary(asset(where), "sae_lens", name=short),
+        )
+        for short, where in place.spec.dictionaries.items()
+    ]
+
+
+def _fresh(place: AnyTestbed, seed: int) -> AnyTestbed:
+    """The same testbed with other games."""
+    if isinstance(place, SyntheticTestbed):
+        return SyntheticTestbed(place.world, n_games=place.n_games, seed=seed, rows_per_game=place.rows_per_game)
+    return Testbed(
+        place.name,
+        place.game,
+        place.model,
+        place.config,
+        place.spec,
+        n_games=place.n_games,
+        seed=seed,
+        device=place.device,
+    )
+
+
+def _reseeded(
+    place: AnyTestbed, finals: Sequence[Trained], bench: Bench, records: Mapping[str, Properties], n_samples: int
+) -> list[list[dict[str, Measured]]]:
+    """Scores of up to three SAEs, spread over the zoo, on fresh samples: [sample][SAE]."""
+    chosen = [finals[i] for i in sorted({0, len(finals) // 2, len(finals) - 1})] if len(finals) > 1 else []
+    found: list[list[dict[str, Measured]]] = []
+    for i in watched(range(n_samples if chosen else 0), f"{place.name}: fresh samples"):
+        fresh = replace(bench, bed=_fresh(place, place.seed + 1 + int(i)))  # type: ignore[call-overload]
+        found.append(
+            [signed(fresh.measure(f"sae {sae.name}", sae.load, identity=sae.identity), records) for sae in chosen]
+        )
+    return found
+
+
+def _truth_bench(place: SyntheticTestbed, bench: Bench) -> Bench:
+    bed = SyntheticTestbed(
+        place.world, n_games=place.n_games, seed=place.seed + TRUTH_SEED, rows_per_game=place.rows_per_game
+    )
+    return replace(bench, bed=bed, metrics=(TRUTH,), newcomers={}, n_resamples=2)
+
+
+def _truths(place: AnyTestbed, saes: Sequence[Trained], bench: Bench) -> list[float]:
+    """True recovery of every SAE; nothing where nobody knows it."""
+    if not isinstance(place, SyntheticTestbed):
+        return []
+    judge = _truth_bench(place, bench)
+    return [
+        judge.measure(f"sae {sae.name}", sae.load, identity=sae.identity)[TRUTH].value
+        for sae in watched(saes, f"{place.name}: truth")
+    ]
+
+
+@dataclass(frozen=True)
+class Gamed:
+    """An edited SAE beside the original.
+
+    Attributes:
+        name: of the edit, and of the SAE.
+        before: its scores.
+        after: scores of the edited one.
+        truth_change: change of the true recovery.
+    """
+
+    name: str
+    before: Mapping[str, Measured]
+    after: Mapping[str, Measured]
+    truth_change: float
+
+
+def _gamed(
+    place: AnyTestbed, finals: Sequence[Trained], bench: Bench, records: Mapping[str, Properties]
+) -> list[Gamed]:
+    """Every edit made to a good SAE and to a middling one."""
+    if not isinstance(place, SyntheticTestbed) or not finals:
+        return []
+    judge = _truth_bench(place, bench)
+    chosen = [finals[i] for i in sorted({len(finals) - 1, len(finals) // 2})][:GAMED]
+    tasks = [(sae, edit) for sae in chosen for edit in EDITS]
+    found: list[Gamed] = []
+    for sae, edit in watched(tasks, f"{place.name}: gaming"):  # type: ignore[misc]
+
+        def edited(sae: Trained = sae, edit: str = edit) -> Dictionary:
+            return EDITS[edit].make(sae.load(), place.x[_rows(place)], bench.seed)
+
+        kept = f"{sae.identity} {edit}"
+        before = judge.measure(f"sae {sae.name}", sae.load, identity=sae.identity)[TRUTH].value
+        after = judge.measure(f"{sae.name}, {edit}", edited, identity=kept)[TRUTH].value
+        found.append(
+            Gamed(
+                f"{edit} ({sae.name})",
+                signed(bench.measure(f"sae {sae.name}", sae.load, identity=sae.identity), records),
+                signed(bench.measure(f"{sae.name}, {edit}", edited, identity=kept), records),
+                after - before,
+            )
+        )
+    return found

@@ -1,0 +1,254 @@
+"""The outcome of a certification: a row of figures for each metric, what passes and what fails, and advice."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .certify_lenses import Correlation, Gaming, Leak, Noise, Order
+from .data.hdf5 import partial_file
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from rich.table import Table
+
+SCHEMA = 1
+CHECKS = ("top", "order", "range", "noise", "truth", "training", "gaming", "labels")
+LIMITS = {
+    "top": 0.02,  # of the range, by which another dictionary may be better
+    "order": 0.9,  # of the known pairs in order
+    "noise": 0.1,  # of the range, the smallest detectable difference
+    "gaming": 0.05,  # of the range, gained by a random edit
+    "labels": 0.5,  # of the range, left without labels to choose by
+    "labels moved": 1e-9,  # change of a metric that reads no labels
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """What was found of one metric on one testbed. Scores are the metric's own; lower is better for an error.
+
+    Attributes:
+        metric: its name.
+        testbed: where.
+        direction: "up", "down" or "none".
+        limits: what it declares that it cannot tell.
+        ceiling: score of the right dictionary.
+        floor: score of a random dictionary of the same L0.
+        rival: the dictionary that is better than the right one by most; empty if none is.
+        margin: by how much, beyond the paired bootstrap.
+        order: of the ladder.
+        noise: over fresh samples; None without two trained SAEs.
+        truth: rank correlation with the true recovery over trained SAEs; None where the truth is not known.
+        training: the same along training, mean over runs.
+        gaming: what random edits gain; None where the truth is not known.
+        leak: what is left without labels.
+    """
+
+    metric: str
+    testbed: str
+    direction: str
+    limits: str
+    ceiling: float
+    floor: float
+    rival: str
+    margin: float
+    order: Order
+    noise: Noise | None
+    truth: Correlation | None
+    training: Correlation | None
+    gaming: Gaming | None
+    leak: Leak
+
+    @property
+    def span(self) -> float:
+        """Distance from floor to ceiling, above 0 where the ceiling is better."""
+        return (self.floor - self.ceiling) if self.direction == "down" else (self.ceiling - self.floor)
+
+    @property
+    def detectable(self) -> float:
+        """Smallest detectable difference as a share of the range; NaN without noise or range."""
+        return self.noise.detectable / self.span if self.noise is not None and self.span > 0 else float("nan")
+
+    def checks(self) -> dict[str, bool | None]:
+        """Whether each of `CHECKS` passes; None where it was not asked."""
+        if self.direction == "none":
+            return dict.fromkeys(CHECKS) | {"labels": self._labels()}
+        return {
+            "top": bool(self.span > 0 and self.margin <= LIMITS["top"] * self.span),
+            "order": bool(not self.order.missed and not self.order.right < LIMITS["order"]),
+            "range": bool(self.span > 0 and (self.noise is None or self.span > self.noise.detectable)),
+            "noise": None if self.noise is None else bool(self.detectable <= LIMITS["noise"]),
+            "truth": None if self.truth is None else bool(self.truth.low > 0),
+            "training": None if self.training is None else bool(self.training.low > 0),
+            "gaming": self._gaming(),
+            "labels": self._labels(),
+        }
+
+    def _gaming(self) -> bool | None:
+        if self.gaming is None:
+            return None
+        by_noise = self.detectable if np.isfinite(self.detectable) else 0.0
+        return bool(self.gaming.gain <= max(LIMITS["gaming"], by_noise))
+
+    def _labels(self) -> bool:
+        if np.isfinite(self.leak.moved):
+            return bool(self.leak.moved <= LIMITS["labels moved"] * max(1.0, abs(self.ceiling)))
+        return bool(self.leak.kept <= LIMITS["labels"])
+
+    @property
+    def failed(self) -> tuple[str, ...]:
+        """Names of the checks that fail."""
+        return tuple(name for name, passed in self.checks().items() if passed is False)
+
+    @property
+    def verdict(self) -> str:
+        """`trusted`, `not a score` for a diagnosis without a good direction, or what fails."""
+        if self.failed:
+            return f"fails {', '.join(self.failed)}"
+        return "not a score" if self.direction == "none" else "trusted"
+
+    def cell(self, check: str) -> str:
+        """The figure behind a check, for people."""
+        nothing = "-"
+        if check == "labels":
+            moved = np.isfinite(self.leak.moved)
+            return f"moved {self.leak.moved:.2g}" if moved else f"{self.leak.kept:.2f} left"
+        if self.direction == "none":
+            return nothing
+        if check == "top":
+            return f"{self.rival} +{self.margin / abs(self.span):.0%}" if self.rival and self.span else "yes"
+        if check == "order":
+            missed = f", misses {', '.join(self.order.missed)}" if self.order.missed else ""
+            return f"{self.order.right:.2f}{missed}"
+        if check == "range":
+            return f"{self.floor:.3f} to {self.ceiling:.3f}"
+        if check == "noise":
+            return nothing if self.noise is None else f"{self.detectable:.1%}"
+        if check in ("truth", "training"):
+            found: Correlation | None = getattr(self, check)
+            return nothing if found is None else f"{found.value:+.2f} [{found.low:+.2f}, {found.high:+.2f}]"
+        if self.gaming is None:
+            return nothing
+        return f"{self.gaming.edit} +{self.gaming.gain:.0%}" if self.gaming.edit else "none"
+
+    def advice(self) -> str:
+        """What the metric can and cannot tell, in a line."""
+        if self.direction == "none":
+            return self.limits
+        said = [self.limits]
+        if self.order.blind:
+            said.append(f"Blind to: {', '.join(self.order.blind)}.")
+        if self.noise is not None:
+            said.append(f"Differences below {self.noise.detectable:.3g} are noise at this sample size.")
+        if self.truth is not None and np.isfinite(self.truth.value):
+            said.append(
+                "Ranks trained SAEs as the truth does."
+                if self.truth.low > 0
+                else "Ranks trained SAEs against the truth."
+                if self.truth.high < 0
+                else "Does not rank trained SAEs by the truth."
+            )
+        if self._gaming() is False and self.gaming is not None:
+            said.append(f"Gamed by: {self.gaming.edit}.")
+        return " ".join(said)
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """Rows of a certification, with where they come from.
+
+    Attributes:
+        rows: one a metric and testbed.
+        provenance: versions, seed, testbed, base, rungs, trained SAEs and edits.
+    """
+
+    rows: tuple[Row, ...]
+    provenance: Mapping[str, Any]
+
+    def row(self, metric: str) -> Row:
+        """The row of a metric.
+
+        Raises:
+            KeyError: it was not certified.
+        """
+        for row in self.rows:
+            if row.metric == metric:
+                return row
+        raise KeyError(f"{metric!r} was not certified; there are {', '.join(row.metric for row in self.rows)}")
+
+    def to_frame(self) -> "pd.DataFrame":
+        """One row a metric and testbed: every check as a boolean, the verdict and the advice."""
+        import pandas as pd
+
+        return pd.DataFrame(
+            [
+                {"metric": r.metric, "testbed": r.testbed, **r.checks(), "verdict": r.verdict, "advice": r.advice()}
+                for r in self.rows
+            ]
+        )
+
+    def table(self) -> "Table":
+        """The matrix, for a terminal: green passes, red fails."""
+        from rich.table import Table
+
+        about = self.provenance
+        table = Table(title=f"metrics on {about['testbed']}; on top should be: {about['base']}", title_justify="left")
+        table.add_column("metric", no_wrap=True)
+        for check in CHECKS:
+            table.add_column(check)
+        table.add_column("verdict")
+        for row in self.rows:
+            passed = row.checks()
+            cells = [_coloured(row.cell(check), passed[check]) for check in CHECKS]
+            table.add_row(row.metric, *cells, row.verdict)
+        return table
+
+    def to_json(self, path: str | Path) -> None:
+        """Write everything; `from_json` reads it back."""
+        rows = [
+            {**asdict(row), "checks": row.checks(), "verdict": row.verdict, "advice": row.advice()} for row in self.rows
+        ]
+        text = json.dumps({"schema": SCHEMA, "provenance": dict(self.provenance), "rows": rows}, indent=1)
+        with partial_file(path) as partial:
+            partial.write_text(text + "\n")
+
+    @classmethod
+    def from_json(cls, path: str | Path) -> "Certificate":
+        """Read what `to_json` wrote.
+
+        Raises:
+            FileNotFoundError: no such file.
+            ValueError: not a certificate, or of another schema.
+        """
+        try:
+            found = json.loads(Path(path).read_text())
+            if found["schema"] != SCHEMA:
+                raise ValueError(f"{path}: a certificate of schema {SCHEMA} was expected, got {found['schema']}")
+            return cls(tuple(_row(one) for one in found["rows"]), found["provenance"])
+        except (json.JSONDecodeError, KeyError, TypeError) as error:
+            raise ValueError(f"{path} is not a certificate: {error}") from error
+
+
+def _row(found: Mapping[str, Any]) -> Row:
+    parts: dict[str, Any] = {key: found[key] for key in Row.__dataclass_fields__}
+    parts["order"] = Order(**{k: tuple(v) if isinstance(v, list) else v for k, v in parts["order"].items()})
+    parts["leak"] = Leak(**parts["leak"])
+    for key, kind in (("noise", Noise), ("truth", Correlation), ("training", Correlation), ("gaming", Gaming)):
+        parts[key] = None if parts[key] is None else kind(**parts[key])
+    return Row(**parts)
+
+
+def _coloured(text: str, passed: bool | None) -> str:
+    return text if passed is None else f"[{'green' if passed else 'red'}]{text}[/]"
+
+
+def joined(certificates: Sequence[Certificate]) -> Certificate:
+    """Several testbeds in one."""
+    return Certificate(
+        tuple(row for one in certificates for row in one.rows),
+        {"testbeds": [dict(one.provenance) for one in certificates]},
+    )

@@ -1,0 +1,246 @@
+"""One dictionary and the truth around it -> scores: which function answers which metric, and what it is handed."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import partial
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from .behaviour import log_probs, reference_behaviour, with_dictionary
+from .games.features import FeatureSet
+from .metrics import METRICS, Score, core_behaviour, core_fidelity, core_sparsity, coverage, reconstruction, recovery
+from .metrics.core import PROPERTIES as CORE
+from .metrics.core_behaviour import PROPERTIES as BEHAVIOUR
+from .metrics.properties import Properties
+from .metrics.recovery_records import PROPERTIES as RECOVERY
+from .models.dictionary import Codes
+from .references import Candidate, Null
+from .synthetic_testbed import SyntheticTestbed
+from .testbed_catalogue import AnyTestbed, Testbed
+
+Scores = dict[str, Score]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A dictionary with everything that a metric may read of it and of the truth.
+
+    Attributes:
+        candidate: the dictionary and its latents.
+        bed: where; asked for the model's behaviour only.
+        labels: packed uint8 [N, bytes], the truth.
+        game_id: integer [N].
+        train: bool [N], rows on which thresholds and latents are chosen.
+        features: what the labels mean.
+        true_directions: float [A, d]; None where no world wrote the activations.
+        owner: int64 [A], feature of each true direction.
+        magnitudes: float [N, A], how strongly each true direction was written.
+        nulls: latents and directions of random dictionaries of the same shape, the chance level of recovery.
+        null: whether metrics compute their own shuffled floors.
+        n_resamples: of the bootstrap.
+        seed: of the bootstrap.
+    """
+
+    candidate: Candidate
+    bed: AnyTestbed
+    labels: NDArray[np.uint8]
+    game_id: NDArray[np.integer]
+    train: NDArray[np.bool_]
+    features: FeatureSet
+    true_directions: NDArray[np.float32] | None = None
+    owner: NDArray[np.int64] | None = None
+    magnitudes: csr_array | None = None
+    nulls: Sequence[Null] = ()
+    null: bool = True
+    n_resamples: int = 1000
+    seed: int = 0
+
+    @property
+    def codes(self) -> Codes:
+        """Latents at every row."""
+        return self.candidate.codes
+
+    @property
+    def directions(self) -> NDArray[np.float32]:
+        """What each latent writes, float32 [L, d]."""
+        return self.candidate.dictionary.directions.detach().cpu().float().numpy()
+
+
+def subject(
+    candidate: Candidate,
+    bed: AnyTestbed,
+    *,
+    nulls: Sequence[Null] = (),
+    null: bool = True,
+    n_resamples: int = 1000,
+    seed: int = 0,
+) -> Subject:
+    """A dictionary with the truth of a testbed around it."""
+    truth = (
+        {"true_directions": bed.true_directions.numpy(), "owner": bed.owner, "magnitudes": bed.magnitudes}
+        if isinstance(bed, SyntheticTestbed)
+        else {}
+    )
+    return Subject(
+        candidate,
+        bed,
+        bed.activations.labels,
+        np.asarray(bed.activations.game_id),
+        bed.train,
+        bed.features,
+        **truth,  # type: ignore[arg-type]
+        nulls=nulls,
+        null=null,
+        n_resamples=n_resamples,
+        seed=seed,
+    )
+
+
+def _labelled(about: Subject, metric: Callable[..., Score]) -> Scores:
+    score = metric(
+        about.codes,
+        about.labels,
+        game_id=about.game_id,
+        train=about.train,
+        features=about.features,
+        null=about.null,
+        n_resamples=about.n_resamples,
+        seed=about.seed,
+    )
+    return {score.metric: score}
+
+
+def _codes(about: Subject) -> Scores:
+    test = np.flatnonzero(~about.train)
+    return core_sparsity(about.codes.take(test), about.game_id[test], n_resamples=about.n_resamples, seed=about.seed)
+
+
+def _fidelity(about: Subject) -> Scores:
+    chosen = torch.from_numpy(~about.train)
+    x, x_hat = about.candidate.x[chosen].numpy(), about.candidate.reconstruction[chosen].cpu().numpy()
+    return core_fidelity(x, x_hat, about.game_id[~about.train], n_resamples=about.n_resamples, seed=about.seed)
+
+
+def _behaviour(about: Subject) -> Scores:
+    assert isinstance(about.bed, Testbed)
+    known = reference_behaviour(about.bed)
+    mine = log_probs(about.bed, with_dictionary(about.candidate.dictionary))[known.kept]
+    return core_behaviour(
+        known.clean,
+        mine,
+        known.zero,
+        known.mean,
+        known.allowed,
+        known.game_id,
+        n_resamples=about.n_resamples,
+        seed=about.seed,
+    )
+
+
+def _recovery(about: Subject) -> Scores:
+    assert about.true_directions is not None
+    return recovery(
+        about.codes,
+        about.labels,
+        game_id=about.game_id,
+        train=about.train,
+        directions=about.directions,
+        true_directions=about.true_directions,
+        owner=about.owner,
+        magnitudes=about.magnitudes,
+        nulls=about.nulls,
+        features=about.features,
+        n_resamples=about.n_resamples,
+        seed=about.seed,
+    )
+
+
+@dataclass(frozen=True)
+class Family:
+    """Metrics that are computed together.
+
+    Attributes:
+        metrics: their names.
+        measure: computes them.
+        same_stream: whether it only makes sense for a dictionary that rebuilds the testbed's own activations.
+        world: whether it needs the true directions of a synthetic world.
+        model: whether it needs a model to run.
+    """
+
+    metrics: tuple[str, ...]
+    measure: Callable[[Subject], Scores]
+    same_stream: bool = False
+    world: bool = False
+    model: bool = False
+
+    def fits(self, candidate: Candidate | None, bed: AnyTestbed) -> bool:
+        """Whether it can be asked of a dictionary (of any, for None) on a testbed."""
+        return (
+            (candidate is None or candidate.same_stream or not self.same_stream)
+            and (not self.world or isinstance(bed, SyntheticTestbed))
+            and (not self.model or isinstance(bed, Testbed))
+        )
+
+
+def _reads(array: str, records: Mapping[str, Properties]) -> tuple[str, ...]:
+    return tuple(name for name, record in records.items() if array in record.needs)
+
+
+FAMILIES: dict[str, Family] = {
+    "coverage": Family(("coverage",), partial(_labelled, metric=coverage)),
+    "reconstruction": Family(("reconstruction",), partial(_labelled, metric=reconstruction)),
+    "recovery": Family(tuple(RECOVERY), _recovery, same_stream=True, world=True),
+    "codes": Family(_reads("latents", CORE), _codes),
+    "fidelity": Family(_reads("x_hat", CORE), _fidelity, same_stream=True),
+    "behaviour": Family(tuple(BEHAVIOUR), _behaviour, same_stream=True, model=True),
+}
+FAMILY_OF: dict[str, str] = {metric: name for name, family in FAMILIES.items() for metric in family.metrics}
+
+
+def check_metrics(names: Sequence[str] | None, known: Mapping[str, Properties] = METRICS) -> list[str]:
+    """Metric names, checked; all of them for None.
+
+    Raises:
+        KeyError: an unknown name; close names are suggested.
+        ValueError: an empty list.
+    """
+    if names is None:
+        return list(known)
+    if isinstance(names, str):
+        return check_metrics([names], known)
+    if not names:
+        raise ValueError(f"no metric named; there are {', '.join(known)}")
+    for name in names:
+        if name not in known:
+            close = get_close_matches(name, known, n=3)
+            hint = f"; did you mean {' or '.join(close)}?" if close else f"; there are {', '.join(known)}"
+            raise KeyError(f"no metric named {name!r}{hint}")
+    return list(names)
+
+
+def supported(bed: AnyTestbed, names: Sequence[str] | None) -> list[str]:
+    """Metric names, checked, less those that a testbed cannot be asked; all that it can for None.
+
+    Raises:
+        KeyError: an unknown name.
+        ValueError: none of the names makes sense on this testbed.
+    """
+    checked = check_metrics(names)
+    found = [name for name in checked if FAMILIES[FAMILY_OF[name]].fits(None, bed)]
+    if not found:
+        lacks = "a model" if isinstance(bed, SyntheticTestbed) else "a synthetic world's true directions"
+        raise ValueError(f"{', '.join(checked)} need {lacks}, which {bed.name} has not")
+    return found
+
+
+def score_subject(about: Subject, wanted: Sequence[str]) -> Scores:
+    """The wanted metrics of one dictionary, in their order; what it cannot be asked is left out."""
+    found: Scores = {}
+    for family in FAMILIES.values():
+        if any(name in family.metrics for name in wanted) and family.fits(about.candidate, about.bed):
+            found |= family.measure(about)
+    return {name: found[name] for name in wanted if name in found}
