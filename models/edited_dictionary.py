@@ -23,7 +23,8 @@ LatentEdit = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 _GOLDEN = 0x9E3779B97F4A7C15  # constants of SplitMix64: Steele, Lea and Flood 2014, doi 10.1145/2660193.2660195
 _FIRST, _SECOND = 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
-_CELLS = 1 << 24  # rows times latents that an edit works on at a time, so that a wide dictionary fits into memory
+_CACHED = 1 << 16  # numbers mixed at a time: what a cache holds
+_CELLS = 1 << 20  # rows times latents that an edit works on at a time, so that a wide dictionary fits into memory
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,19 +154,22 @@ def row_uniforms(x: torch.Tensor, n: int, seed: int) -> torch.Tensor:
     start = _mixed(torch.tensor(_signed(seed * _GOLDEN + _SECOND)))
     weights = _mixed(start + torch.arange(1, x.shape[1] + 1) * _signed(_GOLDEN)) | 1
     keys = _mixed((bits * weights).sum(1) + start)
-    mixed = _mixed(keys[:, None] + torch.arange(1, n + 1) * _signed(_GOLDEN))
-    return _shifted(mixed, 40).float() * 2.0**-24
+    steps = torch.arange(1, n + 1) * _signed(_GOLDEN)
+    dice = torch.empty(len(keys), n)
+    for part, out in zip(keys.split(rows := max(1, _CACHED // n)), dice.split(rows), strict=True):
+        out.copy_(_shifted(_mixed(part[:, None] + steps), 40))
+    return dice.mul_(2.0**-24)
 
 
 def _mixed(z: torch.Tensor) -> torch.Tensor:
-    z = (z ^ _shifted(z, 30)) * _signed(_FIRST)
-    z = (z ^ _shifted(z, 27)) * _signed(_SECOND)
-    return z ^ _shifted(z, 31)
+    z = _shifted(z, 30).bitwise_xor_(z).mul_(_signed(_FIRST))
+    z = _shifted(z, 27).bitwise_xor_(z).mul_(_signed(_SECOND))
+    return _shifted(z, 31).bitwise_xor_(z)
 
 
 def _shifted(z: torch.Tensor, by: int) -> torch.Tensor:
     """Shift right with zeros, which int64 does not do by itself."""
-    return (z >> by) & ((1 << (64 - by)) - 1)
+    return (z >> by).bitwise_and_((1 << (64 - by)) - 1)
 
 
 def _signed(value: int) -> int:

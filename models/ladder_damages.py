@@ -205,7 +205,7 @@ def frozen_decoder(base: LadderBase, seed: int) -> Dictionary:
     lengths = (target / square.clamp(min=1e-12)).clamp(min=0.0)
     if gram is not None:
         gram = gram * (rows @ rows.T)
-        step = 1 / float(torch.linalg.matrix_norm(gram, ord=2).clamp(min=1e-12))
+        step = 1 / max(1e-12, float(torch.linalg.eigvalsh(gram)[-1]))  # a product of Gram matrices has no negative one
         for _ in range(200):
             lengths = (lengths - step * (gram @ lengths - target)).clamp(min=0.0)
     lengths = torch.maximum(lengths, 1e-3 * plain.norm(dim=1).clamp(min=1e-6))
