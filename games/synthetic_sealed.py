@@ -90,7 +90,7 @@ def varied(config: SyntheticConfig, rng: np.random.Generator) -> SyntheticConfig
         config: the world.
         rng: draws the factors, one for each range in order, needed or not.
     """
-    factor = {name: float(np.exp(rng.uniform(*np.log(np.array(ends))))) for name, ends in SEALED_RANGES.items()}
+    factor = {name: low * (high / low) ** rng.uniform() for name, (low, high) in SEALED_RANGES.items()}
     n_features = round(config.n_features * factor["n_features"])
     hierarchy = config.hierarchy
     if hierarchy is not None:
