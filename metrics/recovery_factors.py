@@ -11,6 +11,7 @@ Conventions   Oracle encoder: `models.oracle_encoder.with_oracle_encoder` on the
 References    Stop Probing, Start Coding, arXiv 2603.28744, which asks the question. Shapley 1953.
 """
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -85,7 +86,8 @@ def recovery_factors(
         owner: int [A], feature of each true direction; None where direction a is that of feature a.
         bias: float [d], the world's; None takes 0.
         method: of the oracle encoder, see `with_oracle_encoder`.
-        l0: its latents a row; None takes the dictionary's own mean L0, rounded (matching pursuit).
+        l0: its latents a row at most; None takes three times the dictionary's own mean L0, but no more than d / 2
+            (matching pursuit).
         alpha: its penalty (lasso).
         **options: further arguments of `recovery`, such as `nulls` and `features`.
 
@@ -104,7 +106,8 @@ def recovery_factors(
     centre = torch.zeros(true.shape[1]) if bias is None else torch.as_tensor(bias).float()
     codes = encode_in_batches(dictionary, activations)
     if l0 is None and method == "matching pursuit":
-        l0 = min(max(1, round(codes.l0)), len(dictionary.directions), len(true))
+        # Rows hold more features than the mean row does; matching pursuit ends by itself where nothing is left.
+        l0 = max(1, min(math.ceil(3 * codes.l0), true.shape[1] // 2, len(dictionary.directions), len(true)))
     given: dict[str, Any] = {"game_id": game_id, "train": train, "true_directions": true, "owner": owner, **options}
 
     def scored(candidate: "Dictionary", latents: Any) -> tuple[dict[str, Score], float]:

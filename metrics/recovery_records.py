@@ -70,7 +70,7 @@ PROPERTIES: dict[str, Properties] = {
         "How near does the nearest latent come to each true direction?",
         _BOTH,
         (*_SAME, "duplicated latent"),
-        (*_SPAN, "merged"),
+        (*_SPAN, "merged", "absorbed"),
         "Reads directions only; one latent may serve many features.",
     ),
     "mmcs_latents_score": _score(
@@ -84,7 +84,7 @@ PROPERTIES: dict[str, Properties] = {
         "Which share of the true directions has a latent near it?",
         _BOTH,
         (*_SAME, "duplicated latent"),
-        (*_SPAN, "merged"),
+        (*_SPAN, "merged", "absorbed"),
         "Reads directions only, and all beyond its threshold are alike.",
     ),
     "activation_coverage_score": _score(
@@ -105,14 +105,14 @@ PROPERTIES: dict[str, Properties] = {
         "When the matched latent fires, does its feature hold?",
         _ALL,
         (*_QUIET, "duplicated latent"),
-        ("permuted decoder", "permuted encoder", "random", "frozen decoder", "half", "merged", "dead"),
+        (*_CODES, "merged", "dead"),
         "A latent that fires on a part of its feature keeps its credit: split and absorbed features do.",
     ),
     "recovery_recall_score": _score(
         "When a feature holds, does its matched latent fire?",
         _ALL,
         (*_QUIET, "duplicated latent"),
-        ("half", "split", "absorbed", "dead"),
+        (*_CODES, "split", "merged", "absorbed", "dead"),
         "A latent that fires everywhere has recall 1, so read it beside precision.",
     ),
     "uniqueness_score": _score(
@@ -126,7 +126,7 @@ PROPERTIES: dict[str, Properties] = {
         "Where a feature holds, does its latent's size follow the true size?",
         (*_ALL, "magnitudes"),
         (*_QUIET, "duplicated latent"),
-        ("permuted decoder", "permuted encoder", "random", "frozen decoder", "half", "split", "dead"),
+        (*_CODES, "split", "merged", "absorbed", "dead"),
         "Blind to scale and offset; features of constant size are left out.",
     ),
     "found_score": _share(
@@ -169,7 +169,7 @@ PROPERTIES: dict[str, Properties] = {
     "matched_latents_score": _share(
         "Which share of the latents stands for true features?",
         "0 for random dictionaries, shown as a floor",
-        ("permuted decoder", "permuted encoder", "random", "frozen decoder", "dead"),
+        ("noise", "permuted decoder", "permuted encoder", "random", "frozen decoder", "dead"),
         "Copies and parts of a feature are matched as well; missed features cost nothing.",
         up=True,
         symmetries=_SAME,
@@ -177,7 +177,7 @@ PROPERTIES: dict[str, Properties] = {
     "spurious_latents_error": _share(
         "Which share of the latents fires, but stands for no true feature?",
         "1 for random dictionaries, shown as a floor",
-        ("permuted decoder", "permuted encoder", "random", "frozen decoder"),
+        ("noise", "permuted decoder", "permuted encoder", "random", "frozen decoder"),
         "Silent latents are not spurious: killing them lowers it.",
         symmetries=_SAME,
     ),

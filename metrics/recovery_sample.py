@@ -91,7 +91,7 @@ class Sample:
             )
         groups = [words.group_of == i for i in range(len(words.groups))] if len(words.groups) > 1 else []
         columns = np.stack([np.ones(len(words.names), np.bool_), *groups], 1).astype(np.float64)
-        held = None if magnitudes is None else _magnitudes(magnitudes, owners, words.indices, rows[1], n_rows)
+        held = None if magnitudes is None else _magnitudes(magnitudes, axes, owners, words.indices, rows[1], n_rows)
         return cls(words, truth, rows, bits, all_bits, held_games, held, scored, columns, n_resamples, seed)
 
     @cached_property
@@ -178,16 +178,24 @@ def _games_with(bits: LabelBits, games: NDArray[np.int64], n_games: int) -> NDAr
 
 
 def _magnitudes(
-    magnitudes: Any, owners: NDArray[np.int64], features: NDArray[np.int64], rows: NDArray[np.int64], n_rows: int
-) -> Any:
-    """Length of every feature's true value on some rows, scipy csc [rows, F]."""
-    from scipy.sparse import csr_array
+    magnitudes: Any, axes: NDArray[np.float64], owners: NDArray[np.int64], features: NDArray[np.int64],
+    rows: NDArray[np.int64], n_rows: int,
+) -> Any:  # fmt: skip
+    """Length of what every feature truly writes on some rows, scipy csc [rows, F]."""
+    from scipy.sparse import csc_array, csr_array, hstack
 
     matrix: Any = csr_array(magnitudes)
     if matrix.shape != (n_rows, len(owners)):
         raise ValueError(f"magnitudes must be [{n_rows}, {len(owners)}], rows by axes, got {list(matrix.shape)}")
-    squares = matrix[rows].astype(np.float64).power(2)
-    gather: Any = csr_array(
-        (np.ones(len(owners)), (np.arange(len(owners)), owners)), shape=(len(owners), int(owners.max()) + 1)
-    )
-    return (squares @ gather).sqrt().tocsc()[:, features]
+    matrix = matrix[rows].astype(np.float64).tocsc()
+    first, counts = np.unique(owners, return_index=True)[1], np.bincount(owners)
+    position = np.cumsum(counts > 0) - 1  # of each feature among those that own an axis
+    found: Any = abs(matrix[:, first[position[features]]])
+    several = np.flatnonzero(counts[features] > 1)
+    if not len(several):
+        return found
+    columns: list[Any] = [found[:, [i]] for i in range(len(features))]
+    for i in several.tolist():
+        own = np.flatnonzero(owners == features[i])
+        columns[i] = csc_array(np.linalg.norm(matrix[:, own] @ axes[own], axis=1)[:, None])
+    return hstack(columns, format="csc")

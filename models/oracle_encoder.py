@@ -45,7 +45,7 @@ class SparseCodingDictionary:
     method: Method
     l0: int = 0
     alpha: float = 0.0
-    tolerance: float = 1e-6
+    tolerance: float = 0.01
     latent_names: tuple[str, ...] | None = field(default=None)
 
     @torch.no_grad()
@@ -122,6 +122,7 @@ def with_oracle_encoder(
     method: Method = "matching pursuit",
     l0: int | None = None,
     alpha: float | None = None,
+    tolerance: float = 0.01,
     name: str | None = None,
 ) -> SparseCodingDictionary:
     """The dictionary's directions with a sparse coder for an encoder.
@@ -133,6 +134,7 @@ def with_oracle_encoder(
             0.5 |x - x'|^2 + alpha |latents|_1 over latents >= 0 (slower: for some thousands of rows).
         l0: latents a row at most, from 1 (matching pursuit).
         alpha: weight of the penalty, > 0, in the unit of the activations (lasso).
+        tolerance: a row ends where no further latent takes off this share of its squared length (matching pursuit).
         name: by default that of the dictionary with the method.
 
     Raises:
@@ -152,7 +154,7 @@ def with_oracle_encoder(
     offset = _silence(dictionary)
     title = name or f"{dictionary.name}, {method}"
     return SparseCodingDictionary(
-        title, units, offset, method, l0 or 0, alpha or 0.0, latent_names=dictionary.latent_names
+        title, units, offset, method, l0 or 0, alpha or 0.0, tolerance, dictionary.latent_names
     )
 
 
