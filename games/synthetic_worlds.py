@@ -16,9 +16,9 @@ in trees, low-rank correlation of scale .1 and magnitudes 5 to 4 with spread |no
 - 8 trees of depth 2 and 3 (16k: 128 of depth 3): fewer trees would leave no frequent, unrelated roots;
 - rank 8 and 12 (16k: 25): rank * scale ** 2 is .08 and .12, and it keeps a similar spread of correlations.
 
-Their true L0 follows from that: 5.5 and 7.9, so sqrt(k / d) is .29 and .18 (16k: 34.7 in 768, .21; measured). The d most
-frequent features, as many as an SAE of the published ratio has latents, hold 3.8 and 5.6 of it: the L0 to train at that
-answers to the published 25.
+Their true L0 follows from that: 5.5 and 7.9, so sqrt(k / d) is .29 and .18 (16k: 34.7 in 768, .21; measured). The d
+most frequent features, as many as an SAE of the published ratio has latents, hold 3.8 and 5.6 of it: the L0 to train at
+that answers to the published 25.
 """
 
 from .synthetic_config import Correlation, Hierarchy, SyntheticConfig
