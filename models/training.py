@@ -38,6 +38,7 @@ def train_sae(
     lr: float | None = None,
     seed: int = 0,
     coefficient: float | None = None,
+    lead: float | None = None,
     frozen_decoder: bool = False,
     options: dict[str, Any] | None = None,
     out_dir: str | Path | None = None,
@@ -68,6 +69,9 @@ def train_sae(
         coefficient: of the sparsity penalty of the architectures that have one, in normalised units; by
             default it is steered until the L0 is k. One that is given stays as it is after a warm-up over a tenth of
             the run, and then k only records what was aimed at.
+        lead: how far the steering looks ahead, as a share of the run (see `PenaltyController`); by default 0.2 where p
+            is annealed and 0 elsewhere. In short runs, of hundreds of steps, jumprelu ends below the wanted L0 unless
+            it is about 0.5.
         frozen_decoder: leave the decoder at its random initial directions and train the rest: a control that shows
             how much of a score needs learnt directions.
         options: fields of the sae_lens training config that override the recipe's.
@@ -103,6 +107,7 @@ def train_sae(
         lr=lr,
         seed=seed,
         coefficient=coefficient,
+        lead=lead,
         frozen_decoder=frozen_decoder,
         options=options,
         dtype=dtype,

@@ -30,6 +30,7 @@ class Job:
         batch_size: rows a step.
         lr: peak learning rate.
         coefficient: of the penalty; None to steer it.
+        lead: of the controller that steers it; None for the recipe's.
         frozen_decoder: leave the decoder as it starts.
         options: what the caller overrode.
         metadata: stored in cfg.json.
@@ -44,6 +45,7 @@ class Job:
     batch_size: int
     lr: float
     coefficient: float | None = None
+    lead: float | None = None
     frozen_decoder: bool = False
     options: dict[str, Any] = field(default_factory=dict[str, Any])
     metadata: dict[str, Any] = field(default_factory=dict[str, Any])
@@ -59,12 +61,14 @@ class Job:
             steps=self.steps,
             batch_size=self.batch_size,
             lr=self.lr,
-            controller=PenaltyController(self.k, self.settings[f"{self.recipe.penalty}_coefficient"], self.steps)
-            if steered
-            else None,
+            controller=self._controller() if steered else None,
             frozen_decoder=self.frozen_decoder,
             seed=seed,
         )
+
+    def _controller(self) -> PenaltyController:
+        start = self.settings[f"{self.recipe.penalty}_coefficient"]
+        return PenaltyController(self.k, start, self.steps, lead=self.recipe.lead if self.lead is None else self.lead)
 
     def finish(
         self, run: Run, seed: int, *, out_dir: str | Path | None = None, dtype: str = "float32", name: str | None = None
@@ -110,7 +114,7 @@ class Job:
             "coefficient": run.coefficient,
             "frozen_decoder": self.frozen_decoder,
             "options": self.options,
-        }
+        } | ({} if self.lead is None else {"lead": self.lead})
 
 
 def plan(
@@ -124,6 +128,7 @@ def plan(
     lr: float | None = None,
     seed: int = 0,
     coefficient: float | None = None,
+    lead: float | None = None,
     frozen_decoder: bool = False,
     options: dict[str, Any] | None = None,
     dtype: str = "float32",
@@ -136,7 +141,7 @@ def plan(
         KeyError, TypeError, ValueError: as `train_sae` says.
     """
     recipe = find_recipe(arch)
-    _check(arch, recipe, n_latents, k, samples, batch_size, coefficient, lr, dtype)
+    _check(arch, recipe, n_latents, k, samples, batch_size, coefficient, lead, lr, dtype)
     steps = samples // batch_size
     source = getattr(activations, "attributes", {})
     kept = {to: source[key] for key, to in (("model", "model_name"), ("hook", "hook_name")) if key in source}
@@ -157,6 +162,7 @@ def plan(
         batch_size=batch_size,
         lr=recipe.rate / math.sqrt(d_in) if lr is None else lr,
         coefficient=coefficient,
+        lead=lead,
         frozen_decoder=frozen_decoder,
         options=options or {},
         metadata=kept | (metadata or {}),
@@ -171,6 +177,7 @@ def _check(
     samples: int,
     batch_size: int,
     coefficient: float | None,
+    lead: float | None,
     lr: float | None,
     dtype: str,
 ) -> None:
@@ -187,6 +194,11 @@ def _check(
             raise ValueError(f"{arch} has no sparsity penalty: k sets its L0, so coefficient must be None")
         if not (coefficient >= 0 and math.isfinite(coefficient)):
             raise ValueError(f"coefficient must be at least 0 and finite, got {coefficient}")
+    if lead is not None:
+        if recipe.penalty is None or coefficient is not None:
+            raise ValueError(f"{arch} has no penalty that is steered here, so lead must be None")
+        if not (lead >= 0 and math.isfinite(lead)):
+            raise ValueError(f"lead must be at least 0 and finite, got {lead}")
     if lr is not None and not (lr > 0 and math.isfinite(lr)):
         raise ValueError(f"lr must be more than 0 and finite, got {lr}")
     if dtype not in DTYPES:

@@ -36,6 +36,7 @@ class Recipe:
         penalty: name of the coefficient that sets the sparsity; None where k does.
         coefficient: its value at the start, in units of the latents that k active ones would need to write a row:
             sqrt(d / k) for an L1 penalty or one that begins as it, d / k for L0.
+        lead: of the controller that steers the penalty (see `PenaltyController`).
         whole_k: whether each row keeps a whole number of latents.
         calibrated: whether the threshold is set on held-out rows after training.
         unit_decoder: keep decoder rows at norm 1 although the training class does not.
@@ -50,6 +51,7 @@ class Recipe:
     rate: float = 0.035
     penalty: str | None = None
     coefficient: float = 0.0
+    lead: float = 0.0
     whole_k: bool = False
     calibrated: bool = False
     unit_decoder: bool = False
@@ -137,6 +139,7 @@ ARCHITECTURES: dict[str, Recipe] = {
         "ReLU; L_p^p with p from 1 towards 0.2, from 27 % of the run on; decoder rows at norm 1; steered to the L0",
         penalty="lp",
         coefficient=0.25,
+        lead=0.2,
         sized=_annealed,
     ),
     "gated_anneal": Recipe(
@@ -145,6 +148,7 @@ ARCHITECTURES: dict[str, Recipe] = {
         "gated, with the gate's L_p^p annealed as in p_anneal; decoder rows at norm 1; steered to the L0",
         penalty="lp",
         coefficient=0.25,
+        lead=0.2,
         beta1=0.0,
         sized=_annealed,
     ),

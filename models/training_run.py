@@ -134,7 +134,8 @@ class Run:
         """
         figures = {"loss": output.loss.item()}
         figures |= {name: float(value) for name, value in output.losses.items()}
-        figures |= {name: float(value() if callable(value) else value) for name, value in output.metrics.items()}
+        metrics: dict[str, Any] = output.metrics
+        figures |= {name: float(value() if callable(value) else value) for name, value in metrics.items()}
         figures["l0"] = float(output.feature_acts.count_nonzero()) / self.batch_size
         rows = (self.rows.held_out_rows()[:CURVE_ROWS] - self.rows.mean.to(self.rows.device)) * self.rows.scale
         latents = self.sae.encode(rows)

@@ -20,22 +20,36 @@ class PenaltyController:
         start: coefficient at step 0.
         n_steps: length of the run.
         gain: by how many factors of e the coefficient may change over the whole run.
+        lead: how far ahead of now log(L0) is taken, as a share of the run, along its present slope; 0 takes it as it
+            is. Where L0 answers late, because thresholds have to move or p is annealed, a coefficient that looks at
+            the present alone goes on rising until L0 has fallen past the target.
     """
 
-    def __init__(self, target: float, start: float, n_steps: int, gain: float = 8.0) -> None:
+    def __init__(self, target: float, start: float, n_steps: int, gain: float = 8.0, lead: float = 0.0) -> None:
         self.target = target
         self.coefficient = start
         self.n_steps = n_steps
         self.gain = gain
+        self.lead = lead
         self._l0: float | None = None
+        self._late: float | None = None
 
     def step(self, l0: float, step: int) -> float:
         """Take in the L0 of a batch; give the coefficient of the next."""
         self._l0 = l0 if self._l0 is None else 0.9 * self._l0 + 0.1 * l0
         if step >= self.n_steps // 10:
-            error = math.log(max(self._l0, 1e-3) / self.target)
+            error = math.log(max(self._l0, 1e-3) / self.target) + self._ahead()
             self.coefficient *= math.exp(self.gain / self.n_steps * min(1.0, max(-1.0, error)))
         return self.coefficient
+
+    def _ahead(self) -> float:
+        """The change of log(L0) over the lead: what it has changed since a slower average, times lead over lateness."""
+        if self.lead == 0 or self._l0 is None:
+            return 0.0
+        span = max(10.0, self.n_steps / 20)
+        now = math.log(max(self._l0, 1e-3))
+        self._late = now if self._late is None else self._late + (now - self._late) / span
+        return self.lead * self.n_steps / span * (now - self._late)
 
 
 @torch.no_grad()

@@ -59,7 +59,9 @@ def test_every_architecture_learns_and_has_a_unit_decoder(trained, arch):
 
 @pytest.mark.parametrize("arch", [arch for arch in ARCHITECTURES if arch != "matryoshka"])  # its first 4 latents merge
 def test_the_planted_directions_are_found(trained, arch):
-    assert recovered(trained[arch]) >= (0.8 if arch == "switch" else 0.9)  # its experts see a quarter of the rows each
+    # each expert of switch sees a quarter of the rows; gated_anneal mixes features if, as here, it is asked for an L0
+    # above the true one
+    assert recovered(trained[arch]) >= {"switch": 0.8, "gated_anneal": 0.6}.get(arch, 0.9)
 
 
 def test_an_untrained_sae_does_not_find_them():
@@ -233,6 +235,33 @@ def test_the_controller_settles_where_l0_is_the_target():
     for step in range(400):
         coefficient = controller.step(30 / math.sqrt(coefficient), step)  # a world in which L0 = 30 / sqrt(coefficient)
     assert 30 / math.sqrt(coefficient) == pytest.approx(10.0, rel=0.1)
+
+
+def run_late(lead, lateness=120, steps=400):
+    """Where L0 ends in a world in which it answers to the coefficient of a while ago; its lowest on the way."""
+    controller, logs, coefficients = PenaltyController(10.0, 0.5, steps, lead=lead), [math.log(60)], [0.5]
+    for step in range(steps):
+        logs.append(logs[-1] + (math.log(30 / coefficients[-1]) - logs[-1]) / lateness)
+        coefficients.append(controller.step(math.exp(logs[-1]), step))
+    return math.exp(logs[-1]), math.exp(min(logs))
+
+
+def test_a_controller_that_looks_ahead_does_not_overshoot_where_l0_answers_late():
+    (_, blind), (end, lowest) = run_late(0.0), run_late(0.2)
+    assert blind < 7  # the target is 10
+    assert lowest > 9
+    assert end == pytest.approx(10.0, rel=0.1)
+
+
+def test_the_lead_can_be_chosen_where_there_is_something_to_steer():
+    chosen = train_sae("jumprelu", ROWS, lead=0.5, seed=1, **QUICK)
+    assert chosen.training["lead"] == 0.5
+    assert "lead" not in train_sae("jumprelu", ROWS, **QUICK | {"samples": 400}).training
+    assert chosen.training["l0"] > 3  # without it, 1.8: what was pushed too low seldom comes back
+    with pytest.raises(ValueError, match="topk has no penalty that is steered"):
+        train_sae("topk", ROWS, lead=0.5, **QUICK)
+    with pytest.raises(ValueError, match="lead must be at least 0 and finite, got -1"):
+        train_sae("gated", ROWS, lead=-1.0, **QUICK)
 
 
 @pytest.mark.parametrize(
