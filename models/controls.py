@@ -21,6 +21,7 @@ import numpy as np
 import torch
 
 from .dictionary import Dictionary
+from .seeds import generator_of
 
 
 @dataclass(eq=False)
@@ -162,8 +163,7 @@ def random_dictionary(
         ValueError: wrong shape, NaN or infinity, or k out of range.
     """
     x = _checked(activations)
-    generator = torch.Generator().manual_seed(seed)
-    directions = torch.randn(n_latents, x.shape[1], generator=generator)
+    directions = torch.randn(n_latents, x.shape[1], generator=generator_of("random dictionary", seed))
     directions = directions / directions.norm(dim=1, keepdim=True)
     mean = x.mean(0)
     plain = LinearDictionary(name, directions.T.contiguous(), directions, mean, mean, k)

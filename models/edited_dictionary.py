@@ -18,6 +18,7 @@ from functools import cached_property
 import torch
 
 from .dictionary import Dictionary
+from .seeds import generator_of
 
 LatentEdit = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
@@ -127,7 +128,7 @@ def unit_rows(rows: torch.Tensor) -> torch.Tensor:
 
 def random_rows(n: int, d: int, seed: int) -> torch.Tensor:
     """Uniformly random unit rows, float32 [n, d], the same for the same seed."""
-    return unit_rows(torch.randn(n, d, generator=torch.Generator().manual_seed(seed)))
+    return unit_rows(torch.randn(n, d, generator=generator_of("random rows", seed)))
 
 
 def same(latents: torch.Tensor, x: torch.Tensor) -> torch.Tensor:

@@ -6,6 +6,7 @@ import torch
 from .edited_dictionary import EditedDictionary, directions_of, random_rows, same, unit_rows
 from .edits_latents import edited, rebuilding_error
 from .ladder_base import LadderBase
+from .seeds import generator_of
 
 ROTATION = 0.2  # radians that a direction is turned by, about
 MIX = 0.8
@@ -17,7 +18,7 @@ def rotate(base: LadderBase, seed: int) -> EditedDictionary:
     d = directions.shape[1]
     if d < 2:
         raise ValueError(f"a rotation needs at least 2 dimensions, got {d}")
-    noise = torch.randn(d, d, generator=torch.Generator().manual_seed(seed), dtype=torch.float64).triu(1)
+    noise = torch.randn(d, d, generator=generator_of("rotation", seed), dtype=torch.float64).triu(1)
     # each unit vector u moves by |S u|, whose mean square is that of d - 1 entries of S
     rotation = torch.linalg.matrix_exp((noise - noise.T) * ROTATION / np.sqrt(d - 1))
     return edited(base, same, directions=(directions.double() @ rotation).float())

@@ -160,3 +160,16 @@ def test_bad_arguments_are_refused():
         neuron_dictionary(torch.zeros(4, 3), torch.zeros(4))
     with pytest.raises(ValueError, match="d_in must be at least 1, got 0"):
         identity_dictionary(0)
+
+
+def test_a_random_dictionary_is_not_the_world_of_the_same_seed():
+    """Both are drawn with numbers of a seed; one stream for both made chance level out of the truth."""
+    from fiducial.games.synthetic import Synthetic
+
+    for name in ("independent", "synthsaebench-64"):
+        world = Synthetic(name)
+        rows = world.sample(500, seed=0).activations
+        made = random_dictionary(rows, 64, 4, seed=world.config.seed)
+        nearest = (made.directions @ world.directions.T).max(0).values.mean()
+        chance = (random_dictionary(rows, 64, 4, seed=1234).directions @ world.directions.T).max(0).values.mean()
+        assert float(nearest) == pytest.approx(float(chance), abs=0.05)
