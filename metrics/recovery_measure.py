@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from .counts import SortedCodes, best_thresholds, counts_by_game, f1_score, sort_codes
 from .inputs import Latents, as_codes
 from .recovery_matching import as_units, assign, fitted_thresholds
-from .recovery_sample import Sample, as_directions, drawn
+from .recovery_sample import Sample, as_directions
 from .recovery_taxonomy import FEATURE_KINDS, LATENT_KINDS, Rules, classify
 
 Averaged = tuple[NDArray[np.float64], NDArray[np.float64]]
@@ -178,7 +178,7 @@ def _centred(replicates: NDArray[np.float64], value: NDArray[np.float64], low: f
 
 
 def _over_latents(sample: Sample, values: NDArray[np.float64]) -> Averaged:
-    weights = drawn(len(values), sample.n_resamples, [sample.seed, 2])
+    weights = sample.latent_weights(len(values))
     return np.array([values.mean()]), (weights @ values)[:, None] / len(values)
 
 

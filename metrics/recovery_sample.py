@@ -104,6 +104,16 @@ class Sample:
         """How often each feature is drawn, float64 [R, F]."""
         return drawn(len(self.words.names), self.n_resamples, [self.seed, 1])
 
+    @cached_property
+    def _latent_weights(self) -> dict[int, NDArray[np.float64]]:
+        return {}
+
+    def latent_weights(self, n_latents: int) -> NDArray[np.float64]:
+        """How often each latent is drawn, float64 [R, n_latents]; the same for dictionaries of one width."""
+        if n_latents not in self._latent_weights:
+            self._latent_weights[n_latents] = drawn(n_latents, self.n_resamples, [self.seed, 2])
+        return self._latent_weights[n_latents]
+
     def averaged(
         self,
         values: NDArray[np.float64],
@@ -138,8 +148,9 @@ class Sample:
 
 def drawn(n: int, n_resamples: int, seed: list[int]) -> NDArray[np.float64]:
     """Bootstrap weights of n things, float64 [n_resamples, n]."""
-    generator = np.random.default_rng(seed)
-    return generator.multinomial(n, np.full(n, 1 / n), size=n_resamples).astype(np.float64)
+    # The counts of n draws, which is what a multinomial draw gives, many times faster for thousands of things.
+    picked = np.random.default_rng(seed).integers(n, size=(n_resamples, n)) + np.arange(n_resamples)[:, None] * n
+    return np.bincount(picked.ravel(), minlength=n * n_resamples).reshape(n_resamples, n).astype(np.float64)
 
 
 def as_directions(directions: Any, name: str, n_rows: int | None = None, width: int | None = None) -> NDArray[Any]:

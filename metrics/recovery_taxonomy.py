@@ -173,17 +173,20 @@ def implications(bits: "LabelBits", share: float) -> list[NDArray[np.int64]]:
     from scipy.sparse import csr_array
 
     n = bits.n_features
-    together: Any = csr_array((n, n), dtype=np.int64)
+    few = n <= 4096  # counts of all pairs fit into memory
+    together: Any = np.zeros((n, n)) if few else csr_array((n, n), dtype=np.int64)
     for start in range(0, bits.n_rows, 4096):
-        block = csr_array(bits.to_dense(slice(start, start + 4096)).astype(np.int64))
-        together = together + block.T @ block
+        block = bits.to_dense(slice(start, start + 4096))
+        # float32 counts up to 4096 exactly
+        part: Any = block.astype(np.float32) if few else csr_array(block.astype(np.int64))
+        together = together + part.T @ part
     positives = bits.positives
     common = positives >= share * bits.n_rows
     found: list[NDArray[np.int64]] = []
     for f in range(n):
-        row: Any = together[[f]].tocsr()
-        others = row.indices[row.data >= share * positives[f]].astype(np.int64)
-        found.append(np.sort(others[(others != f) & ~common[others]]))
+        row: NDArray[np.float64] = together[f] if few else together[[f]].toarray()[0]
+        others = np.flatnonzero((row > 0) & (row >= share * positives[f]) & ~common)
+        found.append(others[others != f])
     return found
 
 
