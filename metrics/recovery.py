@@ -31,6 +31,10 @@ Differences from published code
               4. Chance is subtracted: lower.
 """
 
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
+# torch and scipy are not fully typed.
+
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 

@@ -11,6 +11,10 @@ Conventions   Oracle encoder: `models.oracle_encoder.with_oracle_encoder` on the
 References    Stop Probing, Start Coding, arXiv 2603.28744, which asks the question. Shapley 1953.
 """
 
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
+# torch and scipy are not fully typed.
+
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any

@@ -13,6 +13,10 @@ Reference     Hungarian matching: scipy.optimize.linear_sum_assignment. Principa
               Mathematics of Computation 27.
 """
 
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
+# torch and scipy are not fully typed.
+
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 

@@ -64,7 +64,7 @@ def measure(
     similarity = units.similarity
     chosen_on, held_out = (sort_codes(units.codes.take(rows)) for rows in sample.rows)
     pairs = best_thresholds(chosen_on, sample.bits[0])
-    columns = np.arange(similarity.shape[1])
+    columns: NDArray[np.int64] = np.arange(similarity.shape[1], dtype=np.int64)
     everything = np.ones(len(columns), np.bool_)
 
     matched = assign(similarity * pairs.f1)

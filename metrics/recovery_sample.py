@@ -1,5 +1,9 @@
 """The truth that dictionaries are compared with: checked arrays, split rows, and one set of resamples for all."""
 
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
+# torch and scipy are not fully typed.
+
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any

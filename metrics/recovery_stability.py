@@ -11,6 +11,10 @@ Differences from published code
               Divided by the larger number of latents, not by the smaller: lower for unequal widths, else the same.
 """
 
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
+# torch and scipy are not fully typed.
+
 from collections.abc import Sequence
 from itertools import combinations
 from typing import Any

@@ -17,6 +17,10 @@ Differences from published code
                  break a tie that float32 leaves.
 """
 
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
+# torch and scipy are not fully typed.
+
 from typing import Any
 
 import numpy as np
@@ -113,8 +117,7 @@ def synthsaebench_scores(
 
     n = float(codes.n_rows)
     values = rates(tp.sum(0), fires.sum(0).astype(np.float64), positives.sum(0), n)
-    sums = [weights @ counts for counts in (tp, fires, positives)]
-    spreads = rates(*sums, (weights @ rows)[:, None])
+    spreads = rates(weights @ tp, weights @ fires, weights @ positives, (weights @ rows)[:, None])
     for name, counts in (("sae_l0", fires.sum(1)), ("true_l0", by_game.sum(1))):
         values[name], spreads[name] = counts.sum() / n, (weights @ counts) / (weights @ rows)
     values["explained_variance"], spreads["explained_variance"] = _variance(clean, written, games, weights)

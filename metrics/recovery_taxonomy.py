@@ -24,6 +24,10 @@ The default 0.7 for `activity` is the least round number above 2/3: the F1 of a 
 or on a feature and another of equal frequency.
 """
 
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
+# torch and scipy are not fully typed.
+
 from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -109,16 +113,19 @@ def classify(
     """
     n_units, n_features = units.similarity.shape
     ranked = np.where(units.similarity >= rules.mixed, pairs.f1, 0.0)
-    own = np.where(ranked.max(1) > 0, ranked.argmax(1), -1)
-    thresholds = fitted_thresholds(pairs, np.arange(n_units), own)
+    own: NDArray[np.int64] = np.where(ranked.max(1) > 0, ranked.argmax(1), -1).astype(np.int64)
+    alive: list[int] = np.flatnonzero(own >= 0).tolist()
+    thresholds = fitted_thresholds(pairs, np.arange(n_units, dtype=np.int64), own)
     rows = _Rows(*held_out)
     firing = [rows.firing(u, thresholds[u]) if own[u] >= 0 else rows.none for u in range(n_units)]
     detects = np.array([rows.f1(firing[u], own[u]) if own[u] >= 0 else 0.0 for u in range(n_units)])
-    merged = {u: _mixed_with(u, int(own[u]), firing[u], units, truth, rows, rules) for u in np.flatnonzero(own >= 0)}
+    merged = {u: _mixed_with(u, int(own[u]), firing[u], units, truth, rows, rules) for u in alive}
 
     finds = np.zeros(n_units, np.bool_)
-    for u in np.flatnonzero((own >= 0) & (detects >= rules.activity)):
-        carried = units.similarity[u, own[u]]
+    for u in alive:
+        if detects[u] < rules.activity:
+            continue
+        carried = float(units.similarity[u, own[u]])
         if carried < rules.direction and u < len(directions) and len(implied[own[u]]):
             carried = _within(directions[u], [int(own[u]), *implied[own[u]].tolist()], truth)
         finds[u] = carried >= rules.direction and not merged[u]
@@ -127,7 +134,7 @@ def classify(
     used = np.zeros(n_units, np.bool_)
     finders: list[list[int]] = [[] for _ in range(n_features)]
     parts: list[list[int]] = [[] for _ in range(n_features)]
-    for u in np.flatnonzero(own >= 0).tolist():
+    for u in alive:
         if merged[u]:
             kinds[[own[u], *merged[u]]] = FEATURE_KINDS.index("merged")
             used[u] = True
