@@ -134,8 +134,7 @@ class Run:
         """
         figures = {"loss": output.loss.item()}
         figures |= {name: float(value) for name, value in output.losses.items()}
-        metrics: dict[str, Any] = output.metrics
-        figures |= {name: float(value() if callable(value) else value) for name, value in metrics.items()}
+        figures |= {name: float(_number(value)) for name, value in output.metrics.items()}
         figures["l0"] = float(output.feature_acts.count_nonzero()) / self.batch_size
         rows = (self.rows.held_out_rows()[:CURVE_ROWS] - self.rows.mean.to(self.rows.device)) * self.rows.scale
         latents = self.sae.encode(rows)
@@ -164,3 +163,8 @@ class Run:
             from .architectures.unit_norm import constrain
 
             constrain(sae)
+
+
+def _number(metric: Any) -> Any:
+    """A metric of sae_lens, which may be a number or what makes one."""
+    return metric() if callable(metric) else metric

@@ -176,7 +176,7 @@ def agreement(a, b):
 
 
 def test_aligned_saes_agree_more_and_rebuild_as_well():
-    longer = QUICK | {"samples": 40_000}
+    longer = QUICK | {"samples": 20_000}
     alone = train_feature_aligned("topk", ROWS, penalty=0.0, seed=1, **longer)
     aligned = train_feature_aligned("topk", ROWS, penalty=0.1, seed=1, **longer)
     assert agreement(*aligned) > agreement(*alone) + 0.03
