@@ -31,6 +31,7 @@ STYLE = {
     "legend.frameon": False,
     "legend.fontsize": 8,
 }
+styled = mpl.rc_context(STYLE)  # a decorator: what draws a figure does so in the common style
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f", "#000000")
 
 
@@ -90,6 +91,12 @@ def world_of(config: SyntheticConfig, seed: int) -> Synthetic:
 def sample_of(config: SyntheticConfig, seed: int, n_rows: int) -> SyntheticSample:
     """The frozen rows that all dictionaries of a world are measured on."""
     return world_of(config, seed).sample(n_rows, SAMPLE_SEED)
+
+
+@functools.lru_cache(maxsize=4)
+def training_rows(config: SyntheticConfig, seed: int, samples: int) -> Any:
+    """Rows that all SAEs of a world are trained on, drawn once; never those of the frozen sample."""
+    return next(world_of(config, seed).batches(samples, seed))
 
 
 def measured(dictionary: Dictionary, config: SyntheticConfig, seed: int, n_rows: int, *, chance: bool = True) -> Row:
@@ -178,11 +185,11 @@ def line(ax: Any, frame: pd.DataFrame, x: str, y: str, *, label: str | None, col
     ax.fill_between(at, mean - margin, mean + margin, color=colour, alpha=0.15, linewidth=0)
 
 
+@styled
 def figure(columns: int, rows: int = 1, *, size: tuple[float, float] = (3.4, 2.9)) -> tuple[Figure, np.ndarray]:
-    """A figure with a grid of axes [rows, columns], in the common style."""
-    with mpl.rc_context(STYLE):
-        fig = Figure(figsize=(size[0] * columns, size[1] * rows), layout="constrained")
-        return fig, fig.subplots(rows, columns, squeeze=False)
+    """A figure with a grid of axes [rows, columns]; what is drawn into it belongs into a `styled` function."""
+    fig = Figure(figsize=(size[0] * columns, size[1] * rows), layout="constrained")
+    return fig, fig.subplots(rows, columns, squeeze=False)
 
 
 def save(fig: Figure, frame: pd.DataFrame, out: Path, name: str) -> list[Path]:

@@ -21,7 +21,9 @@ from _figures import (
     resume,
     sample_of,
     save,
+    styled,
     told,
+    training_rows,
     world_of,
 )
 from fiducial.games.synthetic_config import Correlation, SyntheticConfig
@@ -49,10 +51,13 @@ def world(correlation: float) -> SyntheticConfig:
     )
 
 
-def wanted_l0(config: SyntheticConfig, width: int) -> int:
-    """How many of the `width` most frequent features fire in a row, rounded: no SAE is too sparse for what it holds."""
-    rates = np.linspace(config.p_max, config.p_min, config.n_features)
-    return max(1, round(float(rates[:width].sum())))
+def wanted_l0(config: SyntheticConfig, width: int, arch: str) -> float:
+    """How many of the `width` most frequent features fire in a row: no SAE is too sparse for what it can hold.
+
+    TopK needs a whole number, which is rounded up.
+    """
+    l0 = float(np.linspace(config.p_max, config.p_min, config.n_features)[:width].sum())
+    return float(np.ceil(l0)) if arch == "topk" else l0
 
 
 def cosines(directions: np.ndarray, fires: np.ndarray, true: np.ndarray) -> Row:
@@ -105,9 +110,9 @@ def run(
     def measure(cell: Row) -> Row:
         config, seed, width = configs[cell["correlation"]], cell["seed"], cell["width"]
         planted, sample = world_of(config, seed), sample_of(config, seed, n_rows)
-        k = wanted_l0(config, width)
+        rows, k = training_rows(config, seed, samples), wanted_l0(config, width, cell["arch"])
         sae = train_sae(
-            cell["arch"], planted, n_latents=width, k=k, samples=samples, batch_size=256, seed=seed, progress=False
+            cell["arch"], rows, n_latents=width, k=k, samples=samples, batch_size=256, seed=seed, progress=False
         )
         fires = (sae.encode(sample.activations) > 0).any(0).numpy()
         return {
@@ -134,6 +139,7 @@ def run(
     return resume(cells, measure, **keeping)
 
 
+@styled
 def draw(frame: pd.DataFrame) -> Figure:
     """Cosine with the partner, merged share and recovery against the width; full lines with correlation."""
     fig, axes = figure(3)

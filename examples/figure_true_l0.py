@@ -9,7 +9,21 @@ true L0. About 80 SAEs of 32 latents; 10 minutes on one core. An interrupted run
 
 import pandas as pd
 import torch
-from _figures import COLOURS, Row, arguments, figure, half, line, measured, resume, sample_of, save, told, world_of
+from _figures import (
+    COLOURS,
+    Row,
+    arguments,
+    figure,
+    half,
+    line,
+    measured,
+    resume,
+    sample_of,
+    save,
+    styled,
+    told,
+    world_of,
+)
 from fiducial.games.synthetic_config import Correlation, SyntheticConfig
 from fiducial.models.controls import LinearDictionary
 from fiducial.models.oracle_encoder import with_oracle_encoder
@@ -104,22 +118,21 @@ def run(
     return resume(cells, measure, **keeping)
 
 
+@styled
 def draw(frame: pd.DataFrame) -> Figure:
-    """Error, recovery and decoder cosine against the L0."""
+    """Error against the true dictionary's, recovery and decoder cosine against the L0."""
     fig, axes = figure(3)
-    for colour, (arch, part) in zip(COLOURS, frame.groupby("arch"), strict=False):
-        axes[0, 0].set_yscale("log")
-        line(axes[0, 0], part, "k", "mse", label=arch, colour=colour)
+    low = frame[frame["k"] < 0.999 * frame["true_l0"].mean()]  # above it the true dictionary has no error
+    low = low.assign(ratio=low["mse"] / low["true_mse"])
+    for colour, arch in zip(COLOURS, sorted(set(frame["arch"])), strict=False):
+        part = frame[frame["arch"] == arch]
+        line(axes[0, 0], low[low["arch"] == arch], "k", "ratio", label=arch, colour=colour)
         line(axes[0, 1], part, "k", "recovery_corrected", label=arch, colour=colour)
         line(axes[0, 2], part, "k", "decoder_cosine", label=arch, colour=colour)
-    low = frame[frame["k"] < 0.999 * frame["true_l0"].mean()]  # above it the true dictionary has no error to draw
-    if len(low):
-        for style, (arch, part) in zip((":", "--"), low.groupby("arch"), strict=False):
-            line(
-                axes[0, 0], part, "k", "true_mse", label=f"truth, as {arch}", colour="black", marker="", linestyle=style
-            )
-    axes[0, 2].axhline(frame["true_cosine"].mean(), color="black", linestyle=":", linewidth=1, label="true directions")
-    titles = ("squared error", "recovery score (less chance)", "mean |cos| between decoder rows")
+    axes[0, 0].axhline(1, color="black", linestyle=":", linewidth=1, label="true dictionary")
+    axes[0, 0].set_xlim(axes[0, 1].get_xlim())
+    axes[0, 2].axhline(frame["true_cosine"].mean(), color="black", linestyle=":", linewidth=1, label="true dictionary")
+    titles = ("squared error / truth's at that L0", "recovery score (less chance)", "mean |cos| of decoder rows")
     for ax, title in zip(axes[0], titles, strict=True):
         ax.axvline(frame["true_l0"].mean(), color="grey", linewidth=0.8)
         ax.set(xlabel="L0 (grey: the true one)", title=title)
