@@ -82,6 +82,11 @@ def cosines(directions: np.ndarray, fires: np.ndarray, true: np.ndarray) -> Row:
     }
 
 
+def partner_cosine(directions: np.ndarray, chosen: np.ndarray, true: np.ndarray) -> float:
+    """`cosines` of some latents; NaN for none."""
+    return float(cosines(directions, chosen, true)["partner_cosine"]) if chosen.any() else float("nan")
+
+
 def predicted(config: SyntheticConfig, seed: int, n_rows: int) -> float:
     """Cosine with the partner that least squares gives a latent which is exactly its feature, without a rival.
 
@@ -115,10 +120,13 @@ def run(
             cell["arch"], rows, n_latents=width, k=k, samples=samples, batch_size=256, seed=seed, progress=False
         )
         fires = (sae.encode(sample.activations) > 0).any(0).numpy()
+        inner = np.arange(width) < (width // 4 if cell["arch"] == "matryoshka" else 0)  # a narrow SAE of its own
         return {
             "k": k,
             **measured(sae, config, seed, n_rows),
             **cosines(sae.directions.numpy(), fires, planted.directions.numpy()),
+            "inner_cosine": partner_cosine(sae.directions.numpy(), fires & inner, planted.directions.numpy()),
+            "outer_cosine": partner_cosine(sae.directions.numpy(), fires & ~inner, planted.directions.numpy()),
             "predicted_cosine": predicted(config, seed, n_rows),
         }
 
@@ -169,6 +177,10 @@ def table(frame: pd.DataFrame) -> str:
     lines = ["| arch | correlation | width | " + " | ".join(columns) + " |", "|---" * (3 + len(columns)) + "|"]
     for (arch, correlation, width), part in frame.groupby(["arch", "correlation", "width"]):
         lines.append(f"| {arch} | {correlation:g} | {width} | " + " | ".join(told(part[c]) for c in columns) + " |")
+    nested = frame[frame["arch"] == "matryoshka"]
+    for (correlation, width), part in nested.groupby(["correlation", "width"]):
+        inner, outer = told(part["inner_cosine"]), told(part["outer_cosine"])
+        lines.append(f"\nmatryoshka, correlation {correlation:g}, width {width}: inner quarter {inner}, rest {outer}")
     for correlation, part in frame.groupby("correlation"):
         lines.append(f"\ncorrelation {correlation:g}: predicted cosine {told(part['predicted_cosine'])}")
     return "\n".join(lines)

@@ -86,7 +86,7 @@ def test_decoder_cosine_of_known_rows():
 
 
 def test_hedged_directions_are_noticed_and_clean_ones_are_not():
-    from figure_hedging import cosines
+    from figure_hedging import cosines, partner_cosine
 
     true = np.eye(6, 8)
     clean = cosines(true[:3], np.ones(3, bool), true)
@@ -96,6 +96,8 @@ def test_hedged_directions_are_noticed_and_clean_ones_are_not():
     assert hedged["partner_cosine"] == pytest.approx(0.6)
     assert hedged["mixed_latents"] == 1
     assert hedged["other_cosine"] == pytest.approx(0, abs=1e-12)
+    assert np.isnan(partner_cosine(true[:3], np.zeros(3, bool), true))
+    assert partner_cosine(true[:3] - 0.75 * true[3:], np.array([True, True, False]), true) == pytest.approx(-0.6)
     mixed_with_another = cosines(true[:3] + 0.75 * true[[1, 2, 0]], np.ones(3, bool), true)
     assert mixed_with_another["partner_cosine"] == 0
     assert mixed_with_another["other_cosine"] == pytest.approx(0.6 / 4)
