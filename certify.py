@@ -13,11 +13,13 @@ eight questions are asked of it, each with a limit:
 | truth | does it rank trained SAEs as the truth does? | Spearman's rho has an interval above 0 |
 | training | does it follow the truth along training? | the mean rho within a run has an interval above 0 |
 | gaming | can it be raised without raising the truth? | random edits raise it by at most 5 % of the range, or noise |
-| labels | does it read labels that it should not? | without labels to choose by, at most half of the range is left |
+| labels | does it read labels that it should not? | with nothing to choose by, at most half of the range is left |
 
-The range is the distance from a random dictionary of the same L0 to the right one. The truth is `recovery_score` on
-rows of the same world that no metric sees. Reseed noise, correlation with the truth and discriminability are the lenses
-of "Are SAE Benchmarks Reliable?" (arXiv 2605.18229); graded damages, gaming and the labels check are added here.
+The range is the distance from a random dictionary of the same L0 to the right one; for a diagnosis, which looks for one
+kind of damage and is not asked about truth and training, from the worst dose of that damage. The truth is
+`recovery_score` on rows of the same world that no metric sees. Reseed noise, correlation with the truth and
+discriminability are the lenses of "Are SAE Benchmarks Reliable?" (arXiv 2605.18229); graded damages, gaming and the
+labels check are added here. Metrics of several dictionaries together (`METRICS_BETWEEN`) do not climb a ladder.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -34,7 +36,7 @@ from .data.assets import asset, path_sha256
 from .metrics import METRICS
 from .metrics.properties import Properties
 from .models.dictionary import Dictionary
-from .models.edits import EDITS
+from .models.edits import EDITS, edit_named
 from .models.ladder import Rung, known_order, ladder
 from .models.loading import load_dictionary
 from .provenance import provenance
@@ -76,6 +78,7 @@ def certify(
     n_games: int = 100,
     n_samples: int = 5,
     n_resamples: int = 200,
+    edits: Sequence[str] | None = None,
     seed: int = 0,
     folder: Path | None = None,
 ) -> Certificate:
@@ -90,11 +93,12 @@ def certify(
         n_games: games or blocks of rows, if `bed` is a name.
         n_samples: fresh samples for the reseed noise.
         n_resamples: of each bootstrap.
+        edits: names from `EDITS` that try to game the metrics; all by default, none for an empty list.
         seed: of the ladder, the edits and every bootstrap.
         folder: where measurements are kept, so that an interrupted run goes on.
 
     Raises:
-        KeyError: an unknown testbed or metric.
+        KeyError: an unknown testbed, metric or edit.
         ValueError: metrics that the testbed cannot be asked, or a newcomer that has the name of a metric.
     """
     place = testbed(bed, n_games=n_games, seed=seed) if isinstance(bed, str) else bed
@@ -103,6 +107,7 @@ def certify(
         raise ValueError(f"a newcomer needs a name of its own, {doubled[0]!r} is in the catalogue")
     names = [] if metrics == [] and newcomers else supported(place, metrics)
     records = {name: METRICS[name] for name in names} | {name: new.record for name, new in newcomers.items()}
+    chosen = [edit_named(name).name for name in (EDITS if edits is None else edits)]
     saes = shipped(place) if trained is None else list(trained)
     bench = Bench(place, names, newcomers, n_resamples, seed, folder)
 
@@ -113,9 +118,16 @@ def certify(
         signed(bench.measure(f"rung {rung.name}", lambda rung=rung: rung.dictionary, identity=base_kind), records)
         for rung in watched(rungs, f"{place.name}: ladder")
     ]
+    astray = next(rung.dictionary for rung in rungs if rung.damage == "permuted decoder")
     tampered = {
-        reads: signed(bench.measure(f"base, {how.__name__}", lambda: base, identity=base_kind, tamper=how), records)
-        for reads, how in ((True, shuffled_choosing_labels), (False, shuffled_labels))
+        key: signed(
+            bench.measure(f"without labels, {key}", lambda one=one: one, identity=base_kind, tamper=how), records
+        )
+        for key, one, how in (
+            ("activity", base, shuffled_choosing_labels),
+            ("directions", astray, shuffled_choosing_labels),
+            ("unread", base, shuffled_labels),
+        )
     }
     ranked = [
         signed(bench.measure(f"sae {sae.name}", sae.load, identity=sae.identity), records)
@@ -124,9 +136,8 @@ def certify(
     finals = [i for i, sae in enumerate(saes) if sae.step is None]
     reseeded = _reseeded(place, [saes[i] for i in finals], bench, records, n_samples)
     truths = _truths(place, saes, bench)
-    games = _gamed(place, [saes[i] for i in finals], bench, records)
+    games = _gamed(place, [saes[i] for i in finals], chosen, bench, records)
 
-    floor_rung = next(i for i, rung in enumerate(rungs) if rung.damage == "random")
     rows = [
         _row(
             name,
@@ -134,8 +145,7 @@ def certify(
             place.name,
             rungs,
             [one[name] for one in climbed],
-            floor_rung,
-            tampered["labels" in record.needs][name],
+            tampered[_tampering(record)][name],
             [(sae, one[name]) for sae, one in zip(saes, ranked, strict=True)],
             [[one[name].value for one in sample] for sample in reseeded],
             truths,
@@ -155,7 +165,7 @@ def certify(
             resamples=n_resamples,
             rungs=[rung.name for rung in rungs],
             trained=[sae.name for sae in saes],
-            edits=list(EDITS) if games else [],
+            edits=chosen if games else [],
         ),
     )
 
@@ -166,7 +176,6 @@ def _row(
     place: str,
     rungs: Sequence[Rung],
     climbed: Sequence[Measured],
-    floor_rung: int,
     tampered: Measured,
     ranked: Sequence[tuple[Trained, Measured]],
     reseeded: Sequence[Sequence[float]],
@@ -175,7 +184,11 @@ def _row(
     seed: int,
 ) -> Row:
     sign = -1.0 if record.direction == "down" else 1.0
-    ceiling, floor = climbed[0].value, climbed[floor_rung].value
+    role = "description" if record.direction == "none" else "quality" if "random" in record.notices else "diagnosis"
+    wanted = ["random"] if role == "quality" else record.notices
+    lowest = [i for i, rung in enumerate(rungs) if rung.damage in wanted and (role != "quality" or rung.level == 1)]
+    bottom = min(lowest or [0], key=lambda i: climbed[i].value)
+    ceiling, floor = climbed[0].value, climbed[bottom].value
     rivals = [(rung.name, beaten_by(climbed[0], one)) for rung, one in zip(rungs[1:], climbed[1:], strict=True)]
     rivals += [(sae.name, beaten_by(climbed[0], one)) for sae, one in ranked]
     rival, margin = max(rivals, key=lambda item: -1.0 if np.isnan(item[1]) else item[1])
@@ -191,10 +204,12 @@ def _row(
     return Row(
         metric=name,
         testbed=place,
+        role=role,
         direction=record.direction,
         limits=record.limits,
         ceiling=sign * ceiling,
         floor=sign * floor,
+        floor_name=rungs[bottom].name,
         rival=rival if margin > 0 else "",
         margin=margin,
         order=order(
@@ -218,6 +233,17 @@ def _row(
         else None,
         leak=leak(ceiling, floor, tampered.value, reads_labels="labels" in record.needs),
     )
+
+
+def _tampering(record: Properties) -> str:
+    """What a metric is handed for the labels check: nothing that it may choose by is left.
+
+    One that reads directions too may find the right latent by them, so it gets a dictionary whose directions are
+    another's.
+    """
+    if "labels" not in record.needs:
+        return "unread"
+    return "directions" if "directions" in record.needs else "activity"
 
 
 def _base(place: AnyTestbed) -> tuple[Dictionary, str]:
@@ -316,14 +342,18 @@ class Gamed:
 
 
 def _gamed(
-    place: AnyTestbed, finals: Sequence[Trained], bench: Bench, records: Mapping[str, Properties]
+    place: AnyTestbed,
+    finals: Sequence[Trained],
+    edits: Sequence[str],
+    bench: Bench,
+    records: Mapping[str, Properties],
 ) -> list[Gamed]:
     """Every edit made to a good SAE and to a middling one."""
     if not isinstance(place, SyntheticTestbed) or not finals:
         return []
     judge = _truth_bench(place, bench)
     chosen = [finals[i] for i in sorted({len(finals) - 1, len(finals) // 2})][:GAMED]
-    tasks = [(sae, edit) for sae in chosen for edit in EDITS]
+    tasks = [(sae, edit) for sae in chosen for edit in edits]
     found: list[Gamed] = []
     for sae, edit in watched(tasks, f"{place.name}: gaming"):  # type: ignore[misc]
 

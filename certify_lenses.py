@@ -181,14 +181,19 @@ class Correlation:
     n: int
 
 
-def spearman(scores: NDArray[np.float64], truth: NDArray[np.float64]) -> float:
-    """Spearman's rho with ties; NaN where either side is constant or there are fewer than 3."""
-    if len(scores) < 3:
-        return float("nan")
-    a, b = rankdata(scores), rankdata(truth)
-    a, b = a - a.mean(), b - b.mean()
-    length = float(np.sqrt((a * a).sum() * (b * b).sum()))
-    return float((a * b).sum() / length) if length > 0 else float("nan")
+def spearman(scores: NDArray[np.float64], truth: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Spearman's rho with ties along the last axis; NaN where either side is constant or there are fewer than 3.
+
+    Args:
+        scores: float [..., n].
+        truth: float [..., n].
+    """
+    if scores.shape[-1] < 3:
+        return np.full(scores.shape[:-1], np.nan)
+    a, b = rankdata(scores, axis=-1), rankdata(truth, axis=-1)
+    a, b = a - a.mean(-1, keepdims=True), b - b.mean(-1, keepdims=True)
+    length = np.sqrt((a * a).sum(-1) * (b * b).sum(-1))
+    return np.where(length > 0, (a * b).sum(-1) / np.where(length > 0, length, 1.0), np.nan)
 
 
 def agreement(
@@ -204,14 +209,14 @@ def agreement(
     """
     keep = np.isfinite(scores) & np.isfinite(truth)
     scores, truth = scores[keep], truth[keep]
-    value = spearman(scores, truth)
-    rng = np.random.default_rng(seed)
-    drawn = [
-        spearman(scores[rows], truth[rows]) for rows in rng.integers(0, max(len(scores), 1), (n_resamples, len(scores)))
-    ]
-    found = np.array([rho for rho in drawn if np.isfinite(rho)])
-    low, high = np.quantile(found, [0.025, 0.975]) if len(found) else (float("nan"), float("nan"))
-    return Correlation(value, float(low), float(high), len(scores))
+    nan = float("nan")
+    if len(scores) < 3:
+        return Correlation(nan, nan, nan, len(scores))
+    rows = np.random.default_rng(seed).integers(0, len(scores), (n_resamples, len(scores)))
+    drawn = spearman(scores[rows], truth[rows])
+    drawn = drawn[np.isfinite(drawn)]
+    low, high = np.quantile(drawn, [0.025, 0.975]) if len(drawn) else (nan, nan)
+    return Correlation(float(spearman(scores, truth)), float(low), float(high), len(scores))
 
 
 def agreement_within(
@@ -224,9 +229,10 @@ def agreement_within(
         n_resamples: bootstrap resamples over runs.
         seed: of the bootstrap.
     """
-    rhos = np.array([rho for scores, truth in runs if np.isfinite(rho := spearman(scores, truth))])
+    nan = float("nan")
+    rhos = np.array([float(spearman(scores, truth)) for scores, truth in runs])
+    rhos = rhos[np.isfinite(rhos)]
     if not len(rhos):
-        nan = float("nan")
         return Correlation(nan, nan, nan, 0)
     drawn = np.random.default_rng(seed).choice(rhos, (n_resamples, len(rhos))).mean(1)
     low, high = np.quantile(drawn, [0.025, 0.975])
@@ -285,7 +291,8 @@ class Leak:
 
     Attributes:
         kept: share of the distance from floor to ceiling that is left when the labels of the choosing rows are
-            shuffled; a metric that chooses on them has nothing to choose by. NaN for one that does not read labels.
+            shuffled (and the directions are another's, if it reads them): what an honest metric could choose by is
+            gone, what is reported is not. NaN for one that does not read labels.
         moved: change of the score when all labels are shuffled, for a metric that says it reads none; NaN otherwise.
     """
 
@@ -299,8 +306,8 @@ def leak(ceiling: float, floor: float, tampered: float, *, reads_labels: bool) -
     Args:
         ceiling: score of the base.
         floor: score of a random dictionary.
-        tampered: score of the base with the choosing rows' labels shuffled; with all labels shuffled for a metric
-            that reads none.
+        tampered: score with nothing left to choose by; of the base with all labels shuffled for a metric that reads
+            none.
         reads_labels: whether the metric declares that it does.
     """
     nan = float("nan")

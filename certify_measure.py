@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -97,7 +98,8 @@ class Bench:
         wanted = any(name in FAMILIES["recovery"].metrics for name in self.metrics) or bool(self.newcomers)
         if not wanted or not isinstance(self.bed, SyntheticTestbed):
             return []
-        return References(self.bed, candidate.codes.n_latents, candidate.codes.l0).nulls()[:1]
+        l0 = 2.0 ** round(math.log2(max(candidate.codes.l0, 1)))  # few different ones, so that they are shared
+        return References(self.bed, candidate.codes.n_latents, l0).nulls(1)
 
     def _path(self, name: str, identity: str) -> Path | None:
         if self.folder is None:

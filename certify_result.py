@@ -34,10 +34,13 @@ class Row:
     Attributes:
         metric: its name.
         testbed: where.
+        role: "quality" for a metric that says it notices a random dictionary; "diagnosis" for one that looks for one
+            kind of damage; "description" for one without a good direction.
         direction: "up", "down" or "none".
         limits: what it declares that it cannot tell.
         ceiling: score of the right dictionary.
-        floor: score of a random dictionary of the same L0.
+        floor: score of a random dictionary of the same L0; of the worst damage that it looks for, for a diagnosis.
+        floor_name: which dictionary that is.
         rival: the dictionary that is better than the right one by most; empty if none is.
         margin: by how much, beyond the paired bootstrap.
         order: of the ladder.
@@ -50,10 +53,12 @@ class Row:
 
     metric: str
     testbed: str
+    role: str
     direction: str
     limits: str
     ceiling: float
     floor: float
+    floor_name: str
     rival: str
     margin: float
     order: Order
@@ -75,9 +80,9 @@ class Row:
 
     def checks(self) -> dict[str, bool | None]:
         """Whether each of `CHECKS` passes; None where it was not asked."""
-        if self.direction == "none":
+        if self.role == "description":
             return dict.fromkeys(CHECKS) | {"labels": self._labels()}
-        return {
+        found = {
             "top": bool(self.span > 0 and self.margin <= LIMITS["top"] * self.span),
             "order": bool(not self.order.missed and not self.order.right < LIMITS["order"]),
             "range": bool(self.span > 0 and (self.noise is None or self.span > self.noise.detectable)),
@@ -87,6 +92,8 @@ class Row:
             "gaming": self._gaming(),
             "labels": self._labels(),
         }
+        # One kind of damage need not rank dictionaries by their whole quality, nor rise along training.
+        return found if self.role == "quality" else {**found, "truth": None, "training": None}
 
     def _gaming(self) -> bool | None:
         if self.gaming is None:
@@ -94,9 +101,11 @@ class Row:
         by_noise = self.detectable if np.isfinite(self.detectable) else 0.0
         return bool(self.gaming.gain <= max(LIMITS["gaming"], by_noise))
 
-    def _labels(self) -> bool:
+    def _labels(self) -> bool | None:
         if np.isfinite(self.leak.moved):
             return bool(self.leak.moved <= LIMITS["labels moved"] * max(1.0, abs(self.ceiling)))
+        if self.role == "diagnosis":
+            return None  # without labels nothing is found, and what is not found has no damage
         return bool(self.leak.kept <= LIMITS["labels"])
 
     @property
@@ -106,18 +115,19 @@ class Row:
 
     @property
     def verdict(self) -> str:
-        """`trusted`, `not a score` for a diagnosis without a good direction, or what fails."""
+        """`trusted`, `trusted as a diagnosis`, `not a score` for a description, or what fails."""
         if self.failed:
             return f"fails {', '.join(self.failed)}"
-        return "not a score" if self.direction == "none" else "trusted"
+        return {"quality": "trusted", "diagnosis": "trusted as a diagnosis", "description": "not a score"}[self.role]
 
     def cell(self, check: str) -> str:
         """The figure behind a check, for people."""
         nothing = "-"
         if check == "labels":
-            moved = np.isfinite(self.leak.moved)
-            return f"moved {self.leak.moved:.2g}" if moved else f"{self.leak.kept:.2f} left"
-        if self.direction == "none":
+            if np.isfinite(self.leak.moved):
+                return "reads none" if self._labels() else f"moved by {self.leak.moved:.2g}"
+            return f"{self.leak.kept:.2f} left" if self.role == "quality" else nothing
+        if self.role == "description":
             return nothing
         if check == "top":
             return f"{self.rival} +{self.margin / abs(self.span):.0%}" if self.rival and self.span else "yes"
@@ -137,14 +147,14 @@ class Row:
 
     def advice(self) -> str:
         """What the metric can and cannot tell, in a line."""
-        if self.direction == "none":
+        if self.role == "description":
             return self.limits
         said = [self.limits]
-        if self.order.blind:
+        if self.role == "quality" and self.order.blind:
             said.append(f"Blind to: {', '.join(self.order.blind)}.")
-        if self.noise is not None:
+        if self.noise is not None and self.noise.detectable > 1e-9:
             said.append(f"Differences below {self.noise.detectable:.3g} are noise at this sample size.")
-        if self.truth is not None and np.isfinite(self.truth.value):
+        if self.role == "quality" and self.truth is not None and np.isfinite(self.truth.value):
             said.append(
                 "Ranks trained SAEs as the truth does."
                 if self.truth.low > 0

@@ -98,10 +98,13 @@ def capture(
     bed = make(testbed or DEFAULT_TESTBED, n_games=max(8, games), seed=seed)
     if isinstance(bed, SyntheticTestbed):
         from .data.synthetic import save_sample
+        from .games.synthetic import Synthetic
 
+        if not isinstance(bed.world, Synthetic):
+            raise ValueError(f"{bed.name} is a toy model; only the samples of synthetic worlds are saved")
         if hook or twin:
             raise ValueError(f"{bed.name} is a world without a model: it has no --hook and no --twin")
-        save_sample(bed.sample, out)
+        save_sample(bed.sample, bed.world, out)
         typer.echo(f"wrote {len(bed.x)} rows x {bed.d_in} with the magnitudes of all features: {out}")
         return
     model = bed.twin.model if twin else bed.model
@@ -167,6 +170,27 @@ def train_sae(
         progress=not quiet,
     )
     typer.echo(f"wrote {path}")
+
+
+@app.command()
+def seal(
+    world: Annotated[str, typer.Argument(help="A synthetic world; see `fiducial testbeds`.")],
+    verify: Annotated[str | None, typer.Option(help="A commitment to compare with.")] = None,
+) -> None:
+    """Commit to a synthetic world that nobody can tune to; its secret is read from FIDUCIAL_SECRET.
+
+    Publish the commitment before scores, and the secret after them. `-t sealed:WORLD` is the testbed.
+    """
+    from .synthetic_testbed import SyntheticTestbed
+    from .testbed_catalogue import SEALED
+    from .testbed_catalogue import testbed as make
+
+    bed = make(f"{SEALED}{world}")
+    assert isinstance(bed, SyntheticTestbed)
+    commitment: str = bed.world.commitment  # type: ignore[attr-defined] - a sealed world
+    if verify is not None and verify != commitment:
+        raise ValueError(f"this secret makes another world: its commitment is {commitment}")
+    typer.echo(commitment if verify is None else "the secret is that of the commitment")
 
 
 @app.command()

@@ -153,7 +153,7 @@ def _about(dictionary: Dictionary, sha256: str | None) -> dict[str, Any]:
 def _about_testbed(bed: AnyTestbed) -> dict[str, Any]:
     scored = bed.features.take(bed.features.where(counterpart=False, reachable=True))
     if isinstance(bed, SyntheticTestbed):
-        source = {"game": bed.world.name, "game_version": bed.world.version, "config": bed.world.config.to_dict()}
+        source = {"game": bed.world.name, "game_version": bed.world.version, "config": bed.config}
     else:
         if "sha256" not in bed.cache:
             bed.cache["sha256"] = model_sha256(bed.model)

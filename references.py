@@ -90,13 +90,16 @@ class References:
             return [self._kept("oracle", self._oracle), *fitted]
         return [*fitted, self._kept("least squares", self._least_squares)]
 
-    def nulls(self) -> list[Null]:
+    def nulls(self, n: int = N_NULLS) -> list[Null]:
         """Random dictionaries on the testbed's rows, the chance level of recovery: latents and directions of each."""
-        key = f"nulls {self.n_latents} {self.k}"
-        if key not in self.bed.cache:
-            made = [random_dictionary(self._choosing, self.n_latents, self.k, seed=seed) for seed in range(N_NULLS)]
-            self.bed.cache[key] = [(encode_in_batches(one, self.bed.x), one.directions.numpy()) for one in made]
-        return self.bed.cache[key]
+        found: list[Null] = []
+        for seed in range(n):
+            key = f"null {self.n_latents} {self.k} {seed}"
+            if key not in self.bed.cache:
+                made = random_dictionary(self._choosing, self.n_latents, self.k, seed=seed)
+                self.bed.cache[key] = (encode_in_batches(made, self.bed.x), made.directions.numpy())
+            found.append(self.bed.cache[key])
+        return found
 
     def identity(self) -> Candidate:
         """The untouched activations: the ceiling of fidelity and behaviour."""

@@ -12,10 +12,11 @@ from scipy.sparse import csr_array
 
 from .behaviour import log_probs, reference_behaviour, with_dictionary
 from .games.features import FeatureSet
-from .metrics import METRICS, Score, core_behaviour, core_fidelity, core_sparsity, coverage, reconstruction, recovery
+from .metrics import METRICS, Score, core_behaviour, core_fidelity, core_sparsity, coverage, reconstruction
 from .metrics.core import PROPERTIES as CORE
 from .metrics.core_behaviour import PROPERTIES as BEHAVIOUR
 from .metrics.properties import Properties
+from .metrics.recovery import Prepared, prepare, recovery_from
 from .metrics.recovery_records import PROPERTIES as RECOVERY
 from .models.dictionary import Codes
 from .references import Candidate, Null
@@ -142,21 +143,35 @@ def _behaviour(about: Subject) -> Scores:
 
 
 def _recovery(about: Subject) -> Scores:
+    """Recovery, with the truth of the testbed's own labels prepared once, and each random dictionary measured once."""
     assert about.true_directions is not None
-    return recovery(
-        about.codes,
-        about.labels,
-        game_id=about.game_id,
-        train=about.train,
-        directions=about.directions,
-        true_directions=about.true_directions,
-        owner=about.owner,
-        magnitudes=about.magnitudes,
-        nulls=about.nulls,
-        features=about.features,
-        n_resamples=about.n_resamples,
-        seed=about.seed,
-    )
+    kept = about.labels is about.bed.activations.labels
+    key = ("recovery", about.n_resamples, about.seed)
+    truth: Prepared | None = about.bed.cache.get(key) if kept else None
+    if truth is None:
+        truth = prepare(
+            about.labels,
+            game_id=about.game_id,
+            train=about.train,
+            true_directions=about.true_directions,
+            owner=about.owner,
+            magnitudes=about.magnitudes,
+            features=about.features,
+            n_resamples=about.n_resamples,
+            seed=about.seed,
+        )
+        if kept:
+            about.bed.cache[key] = truth
+    chance = []
+    for codes, directions in about.nulls:
+        mine = (*key, id(codes))  # the testbed keeps its random dictionaries, so that a number is never used again
+        measured = about.bed.cache.get(mine) if kept else None
+        if measured is None:
+            measured = truth.measure(codes, directions)
+            if kept:
+                about.bed.cache[mine] = measured
+        chance.append(measured)
+    return recovery_from(truth, about.codes, about.directions, chance)
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,8 @@ from .models.transformers import build_transformer, load_transformer, save_trans
 from .qualify import play, progress_line, qualify
 from .supervised_dicts.files import save_supervised
 from .supervised_dicts.minibatch_probes import fit_probes_in_batches
-from .testbed_catalogue import SPECS, TWIN_SEED, Testbed, testbed
+from .synthetic_testbed import SyntheticTestbed
+from .testbed_catalogue import SPECS, TWIN_SEED, AnyTestbed, Testbed, testbed
 
 SAE_DATA_SEED = 10_000  # games that SAEs are trained on; scoring uses small seeds
 PROBE_SEED = 20_000  # games that probes are fitted on
@@ -171,6 +172,19 @@ def training_rows(model: Any, game: Game, hook: str, n_rows: int, seed: int, dev
     return torch.cat(parts)[:n_rows]
 
 
+def training_data(bed: AnyTestbed, samples: int) -> Any:
+    """What SAEs of a testbed are trained on.
+
+    Returns:
+        Float32 [n, d]: fresh rows of a world, or activations of fresh games. A world itself for more rows than are kept
+        in memory, which then makes them anew for each SAE.
+    """
+    n_rows = min(samples, ROWS_IN_MEMORY)
+    if isinstance(bed, SyntheticTestbed):
+        return next(bed.world.batches(n_rows, SAE_DATA_SEED)) if samples <= ROWS_IN_MEMORY else bed.world
+    return training_rows(bed.model, bed.game, bed.hook, n_rows, SAE_DATA_SEED, bed.device).float()
+
+
 def train_shipped_sae(
     arch: str,
     testbed_name: str,
@@ -204,17 +218,23 @@ def train_shipped_sae(
 
     Returns:
         The last folder written.
+
+    Raises:
+        ValueError: a twin or a shipped SAE of a world that has no model.
     """
     bed = testbed(testbed_name)
-    source = bed.twin if twin else bed
     data: Any
+    if twin and not isinstance(bed, Testbed):
+        raise ValueError(f"{bed.name} is a world without a model, so it has no random twin")
+    if ship and not isinstance(bed, Testbed):
+        raise ValueError(f"SAEs ship with the models of {', '.join(SPECS)}, not with {bed.name}")
+    source = bed.twin if twin and isinstance(bed, Testbed) else bed
     if activations is not None:
         from .data.activations import LabelledActivations
 
         data = LabelledActivations.open(activations)
     else:
-        rows = min(samples, ROWS_IN_MEMORY)
-        data = training_rows(source.model, source.game, bed.hook, rows, SAE_DATA_SEED).float()
+        data = training_data(source, samples)
     folder = out
     for one in (name.strip() for name in arch.split(",")):
         short = ("twin-" if twin else "frozen-" if frozen_decoder else "") + one
@@ -233,7 +253,7 @@ def train_shipped_sae(
             metadata={"model_name": source.name, "hook_name": bed.hook},
             progress=progress,
         )
-        if ship:
+        if ship and isinstance(bed, Testbed):
             flags = (" --twin" if twin else "") + (" --frozen-decoder" if frozen_decoder else "")
             command = (
                 f"fiducial train-sae --arch {one} --testbed {testbed_name} --latents {n_latents} --k {k} "
@@ -275,6 +295,8 @@ def train_shipped_probes(
         The file.
     """
     bed = testbed(testbed_name)
+    if not isinstance(bed, Testbed):
+        raise ValueError(f"{bed.name} needs no probes: its oracle is exact")
     transcripts = bed.game.sample(games, seed)
     captured = capture(bed.model, transcripts, bed.hook, progress=progress)
     features = transcripts.features

@@ -1,5 +1,6 @@
 """A testbed around a synthetic world: no model stands between the true features and the activations."""
 
+from dataclasses import asdict
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ from scipy.sparse import csr_array
 
 from .data.activations import LabelledActivations, split_by_game
 from .games.features import FeatureSet
-from .games.synthetic import Synthetic, SyntheticSample
+from .games.synthetic_rows import PlantedWorld, SyntheticSample
 
 if TYPE_CHECKING:
     from .models.dictionary import Dictionary
@@ -23,7 +24,7 @@ class SyntheticTestbed:
     that choosing, reporting and resampling work as on every testbed.
 
     Args:
-        world: the world.
+        world: a synthetic world, or the hidden layer of a toy model.
         n_games: blocks of `rows_per_game` rows to score on; half of them choose, half report.
         seed: of the sample.
         rows_per_game: rows a block.
@@ -35,7 +36,7 @@ class SyntheticTestbed:
     hook = "the world itself"
     device = "cpu"
 
-    def __init__(self, world: Synthetic, *, n_games: int = 200, seed: int = 0, rows_per_game: int = 100) -> None:
+    def __init__(self, world: PlantedWorld, *, n_games: int = 200, seed: int = 0, rows_per_game: int = 100) -> None:
         if not isinstance(n_games, int) or n_games < 8:
             raise ValueError(f"a testbed needs at least 8 games (half choose, half report), got n_games={n_games}")
         if seed < 0:
@@ -46,6 +47,13 @@ class SyntheticTestbed:
 
     def __repr__(self) -> str:
         return f"SyntheticTestbed({self.name!r}, n_games={self.n_games}, seed={self.seed})"
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """What the world is made of, for the record; nothing of a sealed one, whose numbers are its owner's."""
+        if hasattr(self.world, "commitment"):
+            return {"commitment": self.world.commitment}
+        return asdict(self.world.config)
 
     @property
     def d_in(self) -> int:

@@ -1,5 +1,6 @@
 """Testbeds: a world, a model that plays in it, a hook point and a seed. The place where SAEs plug in."""
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -15,6 +16,9 @@ from .data.assets import asset
 from .games import Chess, Game, Othello, Transcripts, world
 from .games.features import FeatureSet
 from .games.synthetic import SYNTHETIC_WORLDS, Synthetic
+from .games.synthetic_rows import PlantedWorld
+from .games.synthetic_sealed import sealed_world
+from .models.toy_superposition import TOY_MODELS, ToySuperposition
 from .models.transformers import TransformerConfig, build_transformer, load_transformer
 from .synthetic_testbed import SyntheticTestbed
 
@@ -23,6 +27,8 @@ if TYPE_CHECKING:
 
     from .data.activations import LabelledActivations
 
+SEALED = "sealed:"  # before the name of a synthetic world
+SECRET_VARIABLE = "FIDUCIAL_SECRET"  # where its secret is looked for, so that no shell history keeps it
 TWIN_SEED = 1  # of the randomly initialised twin; not the seed that the trained model started from
 
 
@@ -119,21 +125,28 @@ DEFAULT_TESTBED = "othello-6x6"  # the stronger board of the two: see the models
 
 
 def testbeds() -> dict[str, str]:
-    """Names of the testbeds, with a line about each: models that ship, then synthetic worlds."""
-    return {name: spec.summary for name, spec in SPECS.items()} | {
-        name: config.about for name, config in SYNTHETIC_WORLDS.items()
+    """Names of the testbeds, with a line about each: models that ship, synthetic worlds, toy models."""
+    synthetic = {name: config.about for name, config in SYNTHETIC_WORLDS.items()}
+    toys = {
+        name: f"toy model of superposition: {c.n_features} features in {c.width} dimensions, present at {c.density:g}"
+        for name, c in TOY_MODELS.items()
     }
+    return {name: spec.summary for name, spec in SPECS.items()} | synthetic | toys
 
 
 testbeds.__test__ = False  # type: ignore[attr-defined] - not a pytest function
 
 
 def check_testbed(name: str) -> str:
-    """The name, if a testbed has it.
+    """The name, if a testbed has it; `sealed:NAME` is the synthetic world of a secret.
 
     Raises:
         KeyError: unknown name; close names are suggested.
     """
+    if name.startswith(SEALED):
+        if name.removeprefix(SEALED) not in SYNTHETIC_WORLDS:
+            raise KeyError(f"only synthetic worlds can be sealed ({', '.join(SYNTHETIC_WORLDS)}), got {name!r}")
+        return name
     known = testbeds()
     if name not in known:
         close = get_close_matches(name, known, n=2)
@@ -154,8 +167,9 @@ def testbed(
     """A testbed with games of its own; or, with `game` and `layer`, one around a model of yours.
 
     Args:
-        name: one of `testbeds()`; with `game`, a path or a Hugging Face name of a model, such as the published
-            ones in `PUBLISHED_GPTS` (`load_model` says what can be read).
+        name: one of `testbeds()`, or `sealed:` and the name of a synthetic world, which is then made from the secret in
+            the environment variable FIDUCIAL_SECRET; with `game`, a path or a Hugging Face name of a model, such
+            as the published ones in `PUBLISHED_GPTS` (`load_model` says what can be read).
         game: the world that the model plays, or its name.
         layer: block whose output is read, from 0; with `game` only.
         n_games: games to score on; half of them choose thresholds and latents, the other half report.
@@ -167,17 +181,31 @@ def testbed(
         KeyError: unknown name; close names are suggested.
         FileNotFoundError: no model at a path.
         ConnectionError: a name that is not in the local cache while the hub cannot be reached.
-        ValueError: fewer than 8 games, a negative seed, a model that does not play the game or lacks the layer.
+        ValueError: fewer than 8 games, a negative seed, a sealed world without a secret, a model that does not play the
+            game or lacks the layer.
     """
     if game is not None:
         return _around(name, world(game) if isinstance(game, str) else game, layer, n_games, seed, device)
     if layer is not None:
         raise ValueError("the layer of a shipped testbed is fixed; give layer only with game, for a model of yours")
-    if check_testbed(str(name)) in SYNTHETIC_WORLDS:
-        return SyntheticTestbed(Synthetic(str(name)), n_games=n_games, seed=seed)
+    if (planted := _planted(str(name))) is not None:
+        return SyntheticTestbed(planted, n_games=n_games, seed=seed)
     spec = SPECS[str(name)]
     model, config = load_transformer(asset(spec.model), device)
     return Testbed(spec.name, spec.game(), model, config, spec, n_games=n_games, seed=seed, device=device)
+
+
+def _planted(name: str) -> PlantedWorld | None:
+    """The synthetic world or toy model of a checked name; None for a testbed with a model of its own."""
+    check_testbed(name)
+    if name.startswith(SEALED):
+        secret = os.environ.get(SECRET_VARIABLE)
+        if secret is None:
+            raise ValueError(f"{name} is made from a secret of yours: put it into the environment as {SECRET_VARIABLE}")
+        return sealed_world(name.removeprefix(SEALED), secret)
+    if name in TOY_MODELS:
+        return ToySuperposition(name)
+    return Synthetic(name) if name in SYNTHETIC_WORLDS else None
 
 
 def _around(name: str | Path, game: Game, layer: int | None, n_games: int, seed: int, device: str) -> "Testbed":

@@ -36,6 +36,7 @@ Differences from published code
 # torch and scipy are not fully typed.
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -138,6 +139,62 @@ def recovery(
         )  # fmt: skip
     if train is None:
         raise ValueError("train must say which games to choose on; only the published protocol goes without")
+    truth = prepare(
+        labels,
+        game_id=game_id,
+        train=train,
+        true_directions=true_directions,
+        owner=owner,
+        magnitudes=magnitudes,
+        features=features,
+        covered=covered,
+        rules=rules,
+        min_positives=min_positives,
+        min_games=min_games,
+        n_resamples=n_resamples,
+        seed=seed,
+    )
+    return recovery_from(truth, latents, directions, [truth.measure(*null) for null in nulls])
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The truth of a sample, checked and arranged once for many dictionaries.
+
+    Attributes:
+        sample: labels, directions and resamples.
+        implied: features that each feature implies.
+        covered: similarity from which a direction is covered.
+        rules: thresholds of the taxonomy.
+    """
+
+    sample: Sample
+    implied: list[NDArray[np.int64]]
+    covered: float
+    rules: Rules
+
+    def measure(self, latents: Latents, directions: Any) -> Measured:
+        """Raw figures of a dictionary; those of random ones are the chance level of `recovery_from`."""
+        return measure(self.sample, latents, directions, covered=self.covered, rules=self.rules, implied=self.implied)
+
+
+def prepare(
+    labels: Labels,
+    *,
+    game_id: NDArray[np.integer],
+    train: NDArray[np.bool_],
+    true_directions: Any,
+    owner: NDArray[np.integer] | None = None,
+    magnitudes: Any = None,
+    features: "FeatureSet | None" = None,
+    covered: float = 0.8,
+    rules: Rules | None = None,
+    min_positives: int = 10,
+    min_games: int = 3,
+    n_resamples: int = 1000,
+    seed: int = 0,
+) -> Prepared:
+    """What `recovery` does before it looks at a dictionary; arguments and errors as there."""
     sample = Sample.of(
         labels,
         game_id=np.asarray(game_id),
@@ -152,10 +209,13 @@ def recovery(
         seed=seed,
     )
     used = rules or Rules()
-    implied = implications(sample.all_bits, used.implied)
-    found = measure(sample, latents, directions, covered=covered, rules=used, implied=implied)
-    chance = [measure(sample, *null, covered=covered, rules=used, implied=implied) for null in nulls]
-    return {name: _score(name, found, chance, sample, covered) for name in found.scores}
+    return Prepared(sample, implications(sample.all_bits, used.implied), covered, used)
+
+
+def recovery_from(truth: Prepared, latents: Latents, directions: Any, chance: list[Measured]) -> dict[str, Score]:
+    """All scores of a dictionary from a prepared truth and measured random dictionaries, as `recovery` gives them."""
+    found = truth.measure(latents, directions)
+    return {name: _score(name, found, chance, truth.sample, truth.covered) for name in found.scores}
 
 
 def _score(name: str, found: Measured, chance: list[Measured], sample: Sample, covered: float) -> Score:

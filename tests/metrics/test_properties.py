@@ -117,7 +117,9 @@ CHANGES = {
     "rotation": rotated,
 }
 BASE = scores(inputs())
-OVER_LATENTS = {"mmcs_latents_score", "uniqueness_score", "dead_recovery_error"} | {name for name in METRICS if "latents" in name}
+OVER_LATENTS = {"mmcs_latents_score", "uniqueness_score", "dead_recovery_error"} | {
+    name for name in METRICS if "latents" in name
+}
 
 
 def test_records_and_scores_are_the_same_set():

@@ -1,0 +1,238 @@
+"""Certification on a small world: honest metrics pass, planted faults are caught, an interrupted run goes on."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from fiducial.certify import Trained, certify
+from fiducial.certify_measure import Newcomer
+from fiducial.certify_plot import plot
+from fiducial.certify_result import CHECKS, Certificate, joined
+from fiducial.metrics import METRICS, coverage
+from fiducial.metrics.score import Score
+from fiducial.models.controls import LinearDictionary
+from fiducial.testbed_catalogue import testbed as make_testbed
+
+ASKED = ["coverage", "recovery_score", "mcc_score", "explained_variance_score", "dead_latents_error", "l0"]
+
+
+def reader(world, error, seed=0):
+    """A dictionary that reads noisy copies of the true directions: better the smaller the error."""
+    generator = torch.Generator().manual_seed(seed)
+    noise = torch.nn.functional.normalize(torch.randn(world.directions.shape, generator=generator), dim=1)
+    rows = torch.nn.functional.normalize(world.directions + error * noise, dim=1)
+    return LinearDictionary(f"error {error:g}", rows.T.contiguous(), rows, world.bias, world.bias, k=4)
+
+
+@pytest.fixture(scope="module")
+def bed():
+    return make_testbed("independent", n_games=24)
+
+
+@pytest.fixture(scope="module")
+def trained(bed):
+    runs = [(f"run {seed}", error) for seed in range(2) for error in (2.0, 1.0, 0.6, 0.3)]
+    return [
+        Trained(
+            f"{run} error {error}",
+            run,
+            None if error == 0.3 else round(10 / error),
+            f"{run} {error}",
+            lambda run=run, error=error: reader(bed.world, error, int(run[-1])),
+        )
+        for run, error in runs
+    ] + [
+        Trained(f"final {e}", f"final {e}", None, f"final {e}", lambda e=e: reader(bed.world, e, 7))
+        for e in (1.2, 0.8, 0.5, 0.1)
+    ]
+
+
+@pytest.fixture(scope="module")
+def certificate(bed, trained):
+    return certify(
+        bed, metrics=ASKED, trained=trained, n_samples=3, n_resamples=100, edits=["append coordinates", "duplicate"]
+    )
+
+
+def caught(bed, trained, name, record, measure):
+    found = certify(
+        bed, metrics=[], newcomers={name: Newcomer(record, measure)}, trained=trained, n_samples=2, edits=[]
+    )
+    return found.row(name)
+
+
+def test_every_metric_asked_has_a_row_with_all_checks(certificate):
+    assert [row.metric for row in certificate.rows] == ASKED
+    for row in certificate.rows:
+        assert tuple(row.checks()) == CHECKS
+        assert row.advice()
+        assert all(row.cell(check) for check in CHECKS)
+
+
+def test_honest_metrics_pass(certificate):
+    row = certificate.row("recovery_score")
+    assert row.verdict == "trusted", row.cell(row.failed[0])
+    assert row.ceiling == pytest.approx(1, abs=1e-6)
+    assert abs(row.floor) < 0.05
+    assert row.truth.low > 0.5
+    assert certificate.row("dead_latents_error").verdict == "trusted as a diagnosis"
+    assert certificate.row("l0").verdict == "not a score"
+
+
+def test_what_a_metric_is_blind_to_is_said(certificate):
+    assert {"permuted decoder", "permuted encoder"} <= set(certificate.row("coverage").order.blind)
+    assert "Blind to: permuted decoder" in certificate.row("coverage").advice()
+    assert "dead" in certificate.row("mcc_score").order.blind
+    assert "gaming" in certificate.row("explained_variance_score").failed  # raw coordinates explain everything
+
+
+def test_a_flipped_sign_is_caught(bed, trained):
+    def flipped(about):
+        score = coverage(
+            about.codes, about.labels, game_id=about.game_id, train=about.train, features=about.features, null=False,
+            n_resamples=about.n_resamples,
+        )  # fmt: skip
+        return replace(score, metric="flipped", value=-score.value, replicates=-score.replicates)
+
+    row = caught(bed, trained, "flipped", METRICS["coverage"], flipped)
+    assert {"top", "order", "range", "truth", "training"} <= set(row.failed)
+    assert row.order.right < 0.2
+    assert row.truth.value < -0.5
+
+
+def test_a_metric_that_ignores_dead_latents_is_caught(bed, trained):
+    def alive_only(about):
+        codes = about.codes
+        alive = np.bincount(codes.indices, minlength=codes.n_latents) > 0
+        truth = about.directions @ about.true_directions.T
+        norms = np.linalg.norm(about.directions, axis=1, keepdims=True)
+        best = (truth / np.where(norms > 0, norms, 1)).max(1)
+        value = float(best[alive].mean()) if alive.any() else 0.0
+        return Score("alive only", value, value, value)
+
+    record = replace(METRICS["recovery_score"], notices=("random", "dead"), needs=("latents", "directions"))
+    row = caught(bed, trained, "alive only", record, alive_only)
+    assert "order" in row.failed
+    assert row.order.missed == ("dead",)
+    assert not caught(bed, trained, "alive only", replace(record, notices=("random",)), alive_only).order.missed
+
+
+def test_a_metric_that_chooses_on_the_reported_labels_is_caught(bed, trained):
+    def in_sample(about):
+        rows = np.flatnonzero(~about.train)
+        games = about.game_id[rows]
+        sides = np.concatenate([rows, rows])  # the same rows choose and report, under other names
+        return replace(
+            coverage(
+                about.codes.take(sides),
+                np.asarray(about.labels)[sides],
+                game_id=np.concatenate([games, games + 10_000]),
+                train=np.arange(len(sides)) < len(rows),
+                features=about.features,
+                null=False,
+                n_resamples=about.n_resamples,
+            ),
+            metric="in sample",
+        )
+
+    row = caught(bed, trained, "in sample", METRICS["coverage"], in_sample)
+    assert "labels" in row.failed
+    assert row.leak.kept > 0.9
+    held_out = certify(bed, metrics=["coverage"], trained=trained, n_samples=2, edits=[]).row("coverage")
+    assert held_out.leak.kept < 0.2
+
+
+def test_a_metric_that_reads_labels_without_saying_so_is_caught(bed, trained):
+    def peeks(about):
+        value = float(np.unpackbits(np.asarray(about.labels)[~about.train][:200]).sum())
+        return Score("peeks", value, value, value)
+
+    record = replace(METRICS["mcc_score"], needs=("directions", "true_directions"))
+    row = caught(bed, trained, "peeks", record, peeks)
+    assert "labels" in row.failed
+    assert row.leak.moved > 0
+
+
+def test_a_gamed_metric_is_caught(bed, trained):
+    def width(about):
+        value = float(about.codes.n_latents)
+        return Score("width", value, value, value)
+
+    row = caught(bed, trained, "width", METRICS["mcc_score"], width)
+    assert {"range", "order"} <= set(row.failed)
+
+
+def test_an_interrupted_run_goes_on_and_ends_the_same(bed, trained, tmp_path, certificate):
+    calls = []
+
+    def counted(sae):
+        def load():
+            calls.append(sae.name)
+            return sae.load()
+
+        return replace(sae, load=load)
+
+    counting = [counted(sae) for sae in trained]
+    first = certify(
+        bed,
+        metrics=["recovery_score"],
+        trained=counting,
+        n_samples=2,
+        n_resamples=20,
+        edits=["duplicate"],
+        folder=tmp_path,
+    )
+    made = len(calls)
+    assert made > len(trained)
+    kept = sorted(tmp_path.iterdir())
+    assert not [path for path in kept if "partial" in path.name]
+    kept[0].unlink()  # what was not finished is measured again
+    again = certify(
+        bed,
+        metrics=["recovery_score"],
+        trained=counting,
+        n_samples=2,
+        n_resamples=20,
+        edits=["duplicate"],
+        folder=tmp_path,
+    )
+    assert len(calls) <= made + 1
+    assert [row.checks() for row in again.rows] == [row.checks() for row in first.rows]
+    assert again.rows[0].cell("truth") == first.rows[0].cell("truth")
+    assert again.rows[0].ceiling == first.rows[0].ceiling
+
+
+def test_a_certificate_survives_the_disk(certificate, tmp_path):
+    certificate.to_json(tmp_path / "c.json")
+    back = Certificate.from_json(tmp_path / "c.json")
+    assert [row.verdict for row in back.rows] == [row.verdict for row in certificate.rows]
+    assert back.row("coverage").order == certificate.row("coverage").order
+    (tmp_path / "bad.json").write_text(json.dumps({"schema": 99}))
+    with pytest.raises(ValueError, match="schema 1 was expected, got 99"):
+        Certificate.from_json(tmp_path / "bad.json")
+    (tmp_path / "worse.json").write_text("{")
+    with pytest.raises(ValueError, match="not a certificate"):
+        Certificate.from_json(tmp_path / "worse.json")
+
+
+def test_table_frame_and_plot(certificate, tmp_path):
+    frame = joined([certificate]).to_frame()
+    assert set(CHECKS) <= set(frame.columns)
+    assert len(frame) == len(ASKED)
+    assert certificate.table().row_count == len(ASKED)
+    plot(certificate, tmp_path / "c.svg")
+    first = (tmp_path / "c.svg").read_text()
+    assert "coverage" in first or "<path" in first
+    with pytest.raises(ValueError, match=r"must end in one of .*svg"):
+        plot(certificate, tmp_path / "c.txt")
+
+
+def test_unknown_names_and_doubled_ones_are_refused(bed):
+    with pytest.raises(KeyError, match="did you mean coverage"):
+        certify(bed, metrics=["coverge"])
+    with pytest.raises(KeyError, match="did you mean independent"):
+        certify("independant")
+    with pytest.raises(ValueError, match="'coverage' is in the catalogue"):
+        certify(bed, newcomers={"coverage": Newcomer(METRICS["coverage"], lambda about: None)})
