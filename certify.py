@@ -41,7 +41,7 @@ from .models.ladder import Rung, known_order, ladder
 from .models.loading import load_dictionary
 from .provenance import provenance
 from .references import References
-from .scoring import supported
+from .scoring import FAMILIES, supported
 from .synthetic_testbed import SyntheticTestbed
 from .testbed_catalogue import AnyTestbed, Testbed, testbed
 
@@ -86,7 +86,8 @@ def certify(
 
     Args:
         bed: a testbed, or its name.
-        metrics: names from the catalogue; by default all that the testbed can be asked.
+        metrics: names from the catalogue; by default all, but on a testbed without an oracle those that a supervised
+            dictionary is a standard of: it finds and reads back what has a label, and writes nothing else.
         newcomers: further metrics by name, with their records: certify your own before you trust it.
         trained: SAEs, with checkpoints, from worst to best or in any order; by default those that ship with a testbed.
             `fiducial certify` trains a zoo for a synthetic one.
@@ -105,7 +106,7 @@ def certify(
     newcomers = dict(newcomers or {})
     if doubled := sorted(set(newcomers) & set(METRICS)):
         raise ValueError(f"a newcomer needs a name of its own, {doubled[0]!r} is in the catalogue")
-    names = [] if metrics == [] and newcomers else supported(place, metrics)
+    names = [] if metrics == [] and newcomers else supported(place, _standard(place) if metrics is None else metrics)
     records = {name: METRICS[name] for name in names} | {name: new.record for name, new in newcomers.items()}
     chosen = [edit_named(name).name for name in (EDITS if edits is None else edits)]
     saes = shipped(place) if trained is None else list(trained)
@@ -235,6 +236,13 @@ def _row(
     )
 
 
+def _standard(place: AnyTestbed) -> list[str] | None:
+    """What the base is a standard of: everything, if it is an oracle; no fidelity, if it was fitted to labels only."""
+    if isinstance(place, SyntheticTestbed):
+        return None
+    return [name for family in ("coverage", "reconstruction", "codes") for name in FAMILIES[family].metrics]
+
+
 def _tampering(record: Properties) -> str:
     """What a metric is handed for the labels check: nothing that it may choose by is left.
 
@@ -269,7 +277,7 @@ def shipped(place: AnyTestbed) -> list[Trained]:
             short,
             short,
             None,
-            path_sha256(asset(where)),
+            path_sha256(asset(where)) or "",
             lambda where=where, short=short: load_dictionary(asset(where), "sae_lens", name=short),
         )
         for short, where in place.spec.dictionaries.items()
@@ -299,7 +307,7 @@ def _reseeded(
     chosen = [finals[i] for i in sorted({0, len(finals) // 2, len(finals) - 1})] if len(finals) > 1 else []
     found: list[list[dict[str, Measured]]] = []
     for i in watched(range(n_samples if chosen else 0), f"{place.name}: fresh samples"):
-        fresh = replace(bench, bed=_fresh(place, place.seed + 1 + int(i)))  # type: ignore[call-overload]
+        fresh = replace(bench, bed=_fresh(place, place.seed + 1 + i))
         found.append(
             [signed(fresh.measure(f"sae {sae.name}", sae.load, identity=sae.identity), records) for sae in chosen]
         )
@@ -355,7 +363,7 @@ def _gamed(
     chosen = [finals[i] for i in sorted({len(finals) - 1, len(finals) // 2})][:GAMED]
     tasks = [(sae, edit) for sae in chosen for edit in edits]
     found: list[Gamed] = []
-    for sae, edit in watched(tasks, f"{place.name}: gaming"):  # type: ignore[misc]
+    for sae, edit in watched(tasks, f"{place.name}: gaming"):
 
         def edited(sae: Trained = sae, edit: str = edit) -> Dictionary:
             return EDITS[edit].make(sae.load(), place.x[_rows(place)], bench.seed)

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -167,7 +168,10 @@ def signed(found: Mapping[str, Measured], records: Mapping[str, Properties]) -> 
     return turned
 
 
-def watched(items: Sequence[object], what: str) -> Iterable[object]:
+Item = TypeVar("Item")
+
+
+def watched(items: Sequence[Item], what: str) -> Iterable[Item]:
     """The items, with a progress bar."""
     from tqdm.auto import tqdm
 

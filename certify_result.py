@@ -143,7 +143,7 @@ class Row:
             return nothing if found is None else f"{found.value:+.2f} [{found.low:+.2f}, {found.high:+.2f}]"
         if self.gaming is None:
             return nothing
-        return f"{self.gaming.edit} +{self.gaming.gain:.0%}" if self.gaming.edit else "none"
+        return f"+{self.gaming.gain:.0%} {self.gaming.edit.split(' (')[0]}" if self.gaming.edit else "none"
 
     def advice(self) -> str:
         """What the metric can and cannot tell, in a line."""
@@ -245,7 +245,10 @@ class Certificate:
 
 def _row(found: Mapping[str, Any]) -> Row:
     parts: dict[str, Any] = {key: found[key] for key in Row.__dataclass_fields__}
-    parts["order"] = Order(**{k: tuple(v) if isinstance(v, list) else v for k, v in parts["order"].items()})
+    order = dict(parts["order"])
+    for key in ("missed", "noticed", "blind"):
+        order[key] = tuple(order[key])
+    parts["order"] = Order(**order)
     parts["leak"] = Leak(**parts["leak"])
     for key, kind in (("noise", Noise), ("truth", Correlation), ("training", Correlation), ("gaming", Gaming)):
         parts[key] = None if parts[key] is None else kind(**parts[key])

@@ -41,4 +41,4 @@ def small_zoo(
     if not isinstance(bed, SyntheticTestbed):
         return shipped(bed)
     found = train_zoo(bed, out, plan_for(bed, seeds=seeds, samples=samples), say=say, progress=progress)
-    return [Trained(one.name, one.run, one.step, path_sha256(one.folder), one.load) for one in found]
+    return [Trained(one.name, one.run, one.step, path_sha256(one.folder) or "", one.load) for one in found]

@@ -69,6 +69,7 @@ def certify(
     whole = joined(found)
     frame = whole.to_frame()
     frame.to_csv(out / "certificate.csv", index=False)
-    trusted = frame.groupby("metric")["verdict"].apply(lambda verdicts: (verdicts == "trusted").all())
-    typer.echo(f"trusted on all of {', '.join(names)}: {', '.join(trusted[trusted].index) or 'none'}")
+    doubted = {row.metric for row in whole.rows if row.verdict != "trusted"}
+    trusted = [name for name in dict.fromkeys(row.metric for row in whole.rows) if name not in doubted]
+    typer.echo(f"trusted on all of {', '.join(names)}: {', '.join(trusted) or 'none'}")
     typer.echo(f"wrote {len(found)} certificate(s), plots and {out / 'certificate.csv'}")

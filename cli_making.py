@@ -218,6 +218,7 @@ def zoo(
 ) -> None:
     """Train every architecture at several sparsities on a testbed; run it again to go on where it stopped."""
     hush(quiet)
+    from .models.training_recipes import ARCHITECTURES
     from .testbed_catalogue import DEFAULT_TESTBED
     from .testbed_catalogue import testbed as make
     from .zoo import Plan, train_zoo
@@ -229,7 +230,7 @@ def zoo(
         n_latents=latents,
         samples=samples,
         checkpoints=checkpoints,
-        **({} if chosen is None else {"archs": tuple(chosen)}),
+        archs=tuple(ARCHITECTURES if chosen is None else chosen),
     )
     bed = make(testbed or DEFAULT_TESTBED)
     found = train_zoo(bed, out, plan, say=typer.echo, progress=not quiet)

@@ -83,10 +83,11 @@ def latents(
     from .data.assets import asset
     from .models.loading import load_dictionary
     from .report_latents import write_latents
-    from .testbed_catalogue import DEFAULT_TESTBED, SPECS, check_testbed
+    from .testbed_catalogue import DEFAULT_TESTBED, SPECS, check_testbed, with_model
     from .testbed_catalogue import testbed as make
 
     name = check_testbed(testbed or DEFAULT_TESTBED)
+    bed = with_model(make(name, n_games=games, seed=seed))
     shipped = SPECS[name].dictionaries.get(sae)
     if shipped is None and "/" not in sae and not Path(sae).exists():
         known = ", ".join(SPECS[name].dictionaries) or "none"
@@ -94,6 +95,5 @@ def latents(
             f"no file or folder {sae}, and no SAE of that name ships with {name}: there are {known}"
         )
     dictionary = load_dictionary(asset(shipped) if shipped else sae, kind, name=Path(sae).name)
-    bed = make(name, n_games=games, seed=seed)
     path = write_latents(dictionary, bed, out, latent or None, best=best, groups=split(group))
     typer.echo(f"wrote {path}")

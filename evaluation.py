@@ -141,10 +141,6 @@ def _between(score: Score, floors: list[Candidate], ceilings: list[Candidate], c
     )
 
 
-def _any(wanted: Sequence[str], family: str) -> bool:
-    return any(name in FAMILIES[family] for name in wanted)
-
-
 def _about(dictionary: Dictionary, sha256: str | None) -> dict[str, Any]:
     n_latents, d_in = dictionary.directions.shape
     return {"name": dictionary.name, "n_latents": n_latents, "d_in": d_in, "sha256": sha256}

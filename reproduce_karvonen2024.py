@@ -33,7 +33,7 @@ from .provenance import provenance
 from .reproduce_cells import Reproduction, best_cells
 from .reproduce_labels import FUNCTIONS, PublishedGame
 from .reproduce_scores import Scores, Stream, read_stream, score_dictionary, score_probes, take_sample
-from .testbed_catalogue import SPECS, check_testbed, testbed
+from .testbed_catalogue import SPECS, check_testbed, testbed, with_model
 
 if TYPE_CHECKING:
     from transformer_lens.model_bridge import TransformerBridge
@@ -258,7 +258,7 @@ def _names(testbeds: Sequence[str] | None, game: str | None) -> list[str]:
 
 
 def _of_testbed(name: str, n_games: int, seed: int, device: str, shared: dict[str, Any]) -> Reproduction:
-    bed = testbed(name, seed=seed, device=device)
+    bed = with_model(testbed(name, seed=seed, device=device))
     shipped, twins = (
         [(short, asset(where)) for short, where in names.items()]
         for names in (bed.spec.dictionaries, bed.spec.twin_dictionaries)

@@ -34,6 +34,7 @@ class SyntheticTestbed:
     """
 
     hook = "the world itself"
+    sharpness = 8.0  # logit of a feature of mean size; that of an absent one is 0 but for what overlaps
     device = "cpu"
 
     def __init__(self, world: PlantedWorld, *, n_games: int = 200, seed: int = 0, rows_per_game: int = 100) -> None:
@@ -51,8 +52,9 @@ class SyntheticTestbed:
     @property
     def config(self) -> dict[str, Any]:
         """What the world is made of, for the record; nothing of a sealed one, whose numbers are its owner's."""
-        if hasattr(self.world, "commitment"):
-            return {"commitment": self.world.commitment}
+        commitment = getattr(self.world, "commitment", None)
+        if commitment is not None:
+            return {"commitment": commitment}
         return asdict(self.world.config)
 
     @property
@@ -114,6 +116,24 @@ class SyntheticTestbed:
     def train(self) -> NDArray[np.bool_]:
         """Rows on which thresholds and latents may be chosen, bool [N]; the others report."""
         return split_by_game(self.sample.game_id, test_fraction=0.5, seed=self.seed)
+
+    def read_out(self, x: torch.Tensor) -> torch.Tensor:
+        """What stands downstream of a world without a model: a reader that looks along every true direction.
+
+        Token a is "direction a is written", its logit `sharpness` times the projection of x on that direction in
+        units of its mean size. So behaviour is known too: tokens of what is written are the allowed ones.
+
+        Args:
+            x: float [N, d], activations or a dictionary's version of them.
+
+        Returns:
+            Logits, float32 [N, A].
+        """
+        if "sizes" not in self.cache:
+            fires = np.maximum(np.diff(self.magnitudes.tocsc().indptr), 1)
+            sizes = torch.from_numpy(np.asarray(abs(self.magnitudes).sum(0)).ravel() / fires).float()
+            self.cache["sizes"] = torch.where(sizes > 0, sizes, 1.0)  # never written in this sample: read as it comes
+        return self.sharpness * (x.float() - self.world.bias) @ self.true_directions.T / self.cache["sizes"]
 
     @cached_property
     def oracle(self) -> "Dictionary":

@@ -195,6 +195,19 @@ def testbed(
     return Testbed(spec.name, spec.game(), model, config, spec, n_games=n_games, seed=seed, device=device)
 
 
+def with_model(bed: "AnyTestbed") -> "Testbed":
+    """The testbed, if a model plays in it.
+
+    Raises:
+        ValueError: it is a synthetic world.
+    """
+    if not isinstance(bed, Testbed):
+        raise ValueError(
+            f"{bed.name} is a synthetic world: there is no model and no game here, take {', '.join(SPECS)}"
+        )
+    return bed
+
+
 def _planted(name: str) -> PlantedWorld | None:
     """The synthetic world or toy model of a checked name; None for a testbed with a model of its own."""
     check_testbed(name)

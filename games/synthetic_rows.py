@@ -74,11 +74,13 @@ class PlantedWorld(ABC):
     Attributes:
         name: of the world.
         version: changes with anything that changes a row.
+        config: a dataclass that says what it is made of.
         owner: int64 [A], feature of each axis.
     """
 
     name: str
     version: str
+    config: Any
     owner: NDArray[np.int64]
 
     @property

@@ -9,6 +9,7 @@ from fiducial.references import Candidate, References
 from fiducial.scoring import FAMILIES, score_subject, subject, supported
 from fiducial.synthetic_testbed import SyntheticTestbed
 from fiducial.testbed_catalogue import testbed as make_testbed
+from tiny import tiny_testbed
 
 RECOVERY = FAMILIES["recovery"].metrics
 WHOLE = [name for name in RECOVERY if METRICS[name].direction == "up"]
@@ -53,16 +54,34 @@ def test_evaluate_reports_what_a_world_can_be_asked(bed):
     made = random_dictionary(bed.x, 40, 6, seed=5, name="candidate")
     report = evaluate(made, bed)
     assert set(report.scores) == set(supported(bed, None))
-    assert not set(report.scores) & set(FAMILIES["behaviour"].metrics)
+    assert set(report.scores) == set(METRICS)
     recovery = report.scores["recovery_score"]
     assert recovery.ceilings["oracle"] == pytest.approx(1.0, abs=1e-6)
     assert any(name.startswith("random dictionary") for name in recovery.floors)
     assert report.provenance["testbed"]["config"]["n_features"] == 256
 
 
-def test_what_a_world_cannot_be_asked_is_said(bed):
-    with pytest.raises(ValueError, match=r"kl_error need a model, which synthsaebench-64 has not"):
-        evaluate(bed.oracle, bed, ["kl_error"])
+def test_what_only_a_world_can_be_asked_is_said():
+    with pytest.raises(
+        ValueError, match=r"mcc_score need the true directions of a synthetic world, which tiny has not"
+    ):
+        supported(tiny_testbed(), ["mcc_score"])
+
+
+def test_the_reader_reads_what_is_written(bed):
+    """The reader stands for a model: the oracle leaves it as it was, a random dictionary does not."""
+    about = subject(Candidate("oracle", "tested", bed.oracle, bed.x), bed)
+    faithful = score_subject(about, FAMILIES["behaviour"].metrics)
+    assert faithful["kl_error"].value == pytest.approx(0, abs=1e-6)
+    assert faithful["ce_recovered_mean_score"].value == pytest.approx(1, abs=1e-4)
+    assert faithful["legal_mass_score"].value > 0.8
+    made = random_dictionary(bed.x, 40, 6, seed=5)
+    other = score_subject(subject(Candidate("random", "tested", made, bed.x), bed), FAMILIES["behaviour"].metrics)
+    assert other["kl_error"].value > 0.3
+    assert other["legal_mass_score"].value < faithful["legal_mass_score"].value - 0.1
+    logits = bed.read_out(bed.world.bias[None] + bed.true_directions[3:4] * bed.cache["sizes"][3])
+    assert int(logits.argmax()) == 3
+    assert float(logits.max()) == pytest.approx(bed.sharpness, rel=1e-4)
 
 
 def test_blocks_split_as_games_do(bed):
