@@ -37,23 +37,23 @@ def demo(
 
 @app.command()
 def testbeds() -> None:
-    """The shipped testbeds."""
+    """The testbeds: models that ship, synthetic worlds, toy models."""
     from .testbed_catalogue import testbeds as names
 
     for name, summary in names().items():
-        typer.echo(f"{name:16} {summary}")
+        typer.echo(f"{name:22} {summary}")
 
 
 @app.command()
 def features(
-    game: Annotated[str, typer.Argument(help="othello, othello-6x6, chess, ...")],
+    game: Annotated[str, typer.Argument(help="othello, othello-6x6, chess, synthsaebench-64, ...")],
     group: Annotated[str | None, typer.Option(help="Only this group, with definitions.")] = None,
     rung: Annotated[int | None, typer.Option(help="Only this rung: 0 token, 1 square, 2 relation, 3 tactic.")] = None,
 ) -> None:
     """What is known about every position of a game."""
-    from .games import world
+    from .games import known_features
 
-    known = world(game).features
+    known = known_features(game)
     if group is None and rung is None:
         typer.echo(f"{len(known)} features in {len(known.groups)} groups; --group NAME lists one")
         for name in known.groups:

@@ -21,6 +21,7 @@ __all__ = [
     "Synthetic",
     "Tokenizer",
     "Transcripts",
+    "known_features",
     "world",
 ]
 
@@ -47,3 +48,16 @@ def world(name: str) -> Game:
             f"no game named {name!r}; {'did you mean ' if close else 'there are '}{', '.join(close or WORLDS)}"
         )
     return WORLDS[name]()
+
+
+def known_features(name: str) -> FeatureSet:
+    """What is known in a world, a game or a synthetic one, by its name.
+
+    Raises:
+        KeyError: unknown name; close names are suggested.
+    """
+    if name in SYNTHETIC_WORLDS:
+        return Synthetic(name).features
+    if name not in WORLDS and (close := get_close_matches(name, [*WORLDS, *SYNTHETIC_WORLDS], n=3)):
+        raise KeyError(f"no world named {name!r}; did you mean {', '.join(close)}?")
+    return world(name).features
