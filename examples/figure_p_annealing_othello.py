@@ -14,13 +14,13 @@ from pathlib import Path
 import fiducial as fd
 import pandas as pd
 import torch
-from _architectures import BATCH
+from _architectures import BATCH, differences
 from _figures import Row, arguments, resume, save
 from fiducial.models.training import train_sae
 from fiducial.references import Candidate
 from fiducial.scoring import score_subject, subject
 from fiducial.shipping import training_rows
-from figure_p_annealing import ARCHS, draw, tell
+from figure_p_annealing import ARCHS, PAIRS, draw
 
 WORLD = "othello-6x6"
 POOL = 200_000
@@ -89,7 +89,9 @@ def main() -> None:
     else:
         frame = run(seeds=range(options.seeds), samples=options.samples, kept=kept, say=say)
     save(draw(frame), frame, options.out, NAME)
-    tell(frame)
+    present = [pair for pair in PAIRS if set(pair) <= set(frame["arch"])]
+    columns = ["l0", "coverage", "reconstruction", "explained_variance"]
+    print(differences(frame, columns, present).to_string(index=False, float_format="%.3f"))
 
 
 if __name__ == "__main__":

@@ -65,21 +65,19 @@ def tree():
 
 
 def test_a_parent_that_gives_way_is_silenced(example, tree):
-    silenced = example("figure_absorption").silenced
+    parents_latents = example("figure_absorption").parents_latents
     holds, parents, chosen = tree
     alone = holds[:, 0] & ~holds[:, 1:].any(1)
-    assert silenced(Codes.from_dense(holds * 1.0), holds, parents, chosen) == (0.0, 1.0)
-    absorbed = np.column_stack([alone, holds[:, 1:]]) * 1.0
-    assert silenced(Codes.from_dense(absorbed), holds, parents, chosen) == (1.0, 1.0)
-    gap, read = silenced(Codes.from_dense(np.zeros((4000, 3))), holds, parents, chosen)
+    assert parents_latents(Codes.from_dense(holds * 1.0), holds, parents, chosen) == ({0: 0}, 0.0)
+    absorbed = np.column_stack([holds[:, 1:], alone]) * 1.0
+    assert parents_latents(Codes.from_dense(absorbed), holds, parents, chosen) == ({0: 2}, 1.0)
+    found, gap = parents_latents(Codes.from_dense(np.zeros((4000, 3))), holds, parents, chosen)
+    assert found == {}
     assert np.isnan(gap)
-    assert read == 0.0
-    # Mutation: with the children's rows in the choice, the absorbed parent would look like a poor latent only.
-    half_lost = absorbed.copy()
     kept = np.random.default_rng(1).random(4000) < 0.5
-    half_lost[:, 0] += (holds[:, 0] & ~alone) & kept
-    gap, _ = silenced(Codes.from_dense(half_lost), holds, parents, chosen)
-    assert 0.4 < gap < 0.6
+    half_lost = absorbed.copy()
+    half_lost[:, 2] += (holds[:, 0] & ~alone) & kept
+    assert 0.4 < parents_latents(Codes.from_dense(half_lost), holds, parents, chosen)[1] < 0.6
 
 
 def test_best_threshold_is_that_of_brute_force(example):
@@ -113,6 +111,21 @@ def test_paired_differences_take_the_worlds_out(example):
     table = shared.differences(frame, ["figure"], [("a", "b"), ("b", "a")])
     assert table["clear"].all()
     assert table["mean"].tolist() == pytest.approx([mean, -mean])
+
+
+def test_differences_at_equal_l0(example):
+    at_equal_l0 = example("figure_p_annealing").at_equal_l0
+    # b lies on the line 2 * L0 + seed; a lies .5 above it, at other L0s, of which one is beyond all of b.
+    rows = [
+        {"world": "w", "arch": arch, "seed": seed, "l0": l0, "figure": 2 * l0 + seed + lead}
+        for seed in range(3)
+        for arch, lead, l0s in (("a", 0.5, (1.5, 2.7, 9.0)), ("b", 0.0, (1.0, 2.0, 3.0)))
+        for l0 in l0s
+    ]
+    found = at_equal_l0(pd.DataFrame(rows), ["figure"], [("a", "b"), ("b", "c")])
+    assert found[["pair", "seeds", "SAEs"]].to_numpy().tolist() == [["a - b", 3, 6]]
+    assert found["mean"].item() == pytest.approx(0.5)
+    assert found["margin"].item() == pytest.approx(0.0, abs=1e-9)
 
 
 def test_stated_true_l0s_are_those_of_the_worlds(example):
