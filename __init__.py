@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from . import games, metrics
+    from .certification import certify
+    from .certify_measure import Newcomer
     from .evaluation import evaluate
     from .models.loading import load_dictionary
     from .models.loading_folders import find_dictionaries
@@ -25,8 +27,10 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Newcomer",
     "Report",
     "Testbed",
+    "certify",
     "evaluate",
     "find_dictionaries",
     "games",
@@ -38,8 +42,10 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Newcomer": ".certify_measure",
     "Report": ".report",
     "Testbed": ".testbed_catalogue",
+    "certify": ".certification",
     "evaluate": ".evaluation",
     "find_dictionaries": ".models.loading_folders",
     "load_dictionary": ".models.loading",

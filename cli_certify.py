@@ -31,7 +31,7 @@ def certify(
     """Which metrics can be trusted, and how far: a ladder of known quality, noise, truth, gaming, leaks."""
     hush(quiet)
     check_folder(out)
-    from .certify import certify as run
+    from .certification import certify as run
     from .certify_plot import plot
     from .certify_result import joined
     from .certify_zoo import small_zoo

@@ -20,6 +20,7 @@ from typing import Any
 import torch
 
 from .sae_dictionary import SAEDictionary
+from .threads import threads_for
 from .training_job import Job, measure, plan
 from .training_recipes import ARCHITECTURES, Recipe
 from .training_run import Run, Watch
@@ -115,7 +116,8 @@ def train_sae(
         device=device,
     )
     watch = _watch(job, curve, curve_every, snapshots, on_snapshot)
-    with torch.random.fork_rng(devices=[torch.device(device)] if device.startswith("cuda") else []):
+    devices = [torch.device(device)] if device.startswith("cuda") else []
+    with torch.random.fork_rng(devices=devices), threads_for(len(job.rows.mean) * n_latents):
         run = job.start(seed)
         _train(job, run, watch, seed, f"train {name or arch}", progress)
         return job.finish(run, seed, out_dir=out_dir, dtype=dtype, name=name)

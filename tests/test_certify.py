@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from fiducial.certify import Trained, certify
+from fiducial.certification import Trained, certify
 from fiducial.certify_measure import Newcomer
 from fiducial.certify_plot import plot
 from fiducial.certify_result import CHECKS, Certificate, joined

@@ -30,3 +30,11 @@ def test_score_an_sae_runs(tmp_path):
     assert done.returncode == 0, done.stderr[-2000:]
     assert "squares it sees least" in done.stdout
     assert "</svg>" in (tmp_path / "my-topk.html").read_text()
+
+
+def test_the_readme_lists_the_architectures_as_they_are_trained():
+    script = next(path for path in EXAMPLES if path.name == "readme_architectures.py")
+    printed = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=True).stdout.strip()
+    readme = (script.parent.parent / "README.md").read_text()
+    listed = readme.split("<!-- architectures -->")[1].split("<!-- end of architectures -->")[0].strip()
+    assert listed == printed, "print it anew with examples/readme_architectures.py"

@@ -39,6 +39,7 @@ from .models.dictionary import Dictionary
 from .models.edits import EDITS, edit_named
 from .models.ladder import Rung, known_order, ladder
 from .models.loading import load_dictionary
+from .models.threads import threads_for
 from .provenance import provenance
 from .references import References
 from .scoring import FAMILIES, supported
@@ -111,7 +112,19 @@ def certify(
     chosen = [edit_named(name).name for name in (EDITS if edits is None else edits)]
     saes = shipped(place) if trained is None else list(trained)
     bench = Bench(place, names, newcomers, n_resamples, seed, folder)
+    with threads_for(place.d_in * len(place.features)):
+        return _certified(place, saes, chosen, bench, records, n_samples)
 
+
+def _certified(
+    place: AnyTestbed,
+    saes: Sequence[Trained],
+    edits: Sequence[str],
+    bench: Bench,
+    records: Mapping[str, Properties],
+    n_samples: int,
+) -> Certificate:
+    seed = bench.seed
     base, base_kind = _base(place)
     choosing = place.x[_rows(place)]
     rungs = ladder(base, choosing, parents=place.features if isinstance(place, SyntheticTestbed) else None, seed=seed)
@@ -137,7 +150,7 @@ def certify(
     finals = [i for i, sae in enumerate(saes) if sae.step is None]
     reseeded = _reseeded(place, [saes[i] for i in finals], bench, records, n_samples)
     truths = _truths(place, saes, bench)
-    games = _gamed(place, [saes[i] for i in finals], chosen, bench, records)
+    games = _gamed(place, [saes[i] for i in finals], edits, bench, records)
 
     rows = [
         _row(
@@ -163,10 +176,10 @@ def certify(
             base=base_kind,
             games=place.n_games,
             samples=n_samples,
-            resamples=n_resamples,
+            resamples=bench.n_resamples,
             rungs=[rung.name for rung in rungs],
             trained=[sae.name for sae in saes],
-            edits=chosen if games else [],
+            edits=list(edits) if games else [],
         ),
     )
 
