@@ -154,8 +154,12 @@ def _read_out(about: Subject, bed: SyntheticTestbed) -> Scores:
     mean = about.candidate.x[torch.from_numpy(about.train)].mean(0)
     x = about.candidate.x[chosen]
     seen = (x, about.candidate.reconstruction[chosen].cpu(), torch.zeros_like(x), mean.expand_as(x))
+    clean, mine, zero, average = (bed.read_out(one).log_softmax(1).numpy() for one in seen)
     return core_behaviour(
-        *(bed.read_out(one).log_softmax(1).numpy() for one in seen),
+        clean,
+        mine,
+        zero,
+        average,
         written,
         about.game_id[rows],
         n_resamples=about.n_resamples,

@@ -63,9 +63,9 @@ def resume(
         if old_row is None:
             say(f"{number}/{len(wanted)} {', '.join(f'{k} {v}' for k, v in cell.items())}")
             if kept is not None:
-                # Rows that are not asked for now may be asked for again.
-                asked = {_key(row, keys) for row in wanted}
-                write_csv(pd.DataFrame(rows + [row for key, row in known.items() if key not in asked]), kept)
+                # Rows that are not asked for now may be asked for again, and those not reached yet are as good as done.
+                done = {_key(row, keys) for row in rows}
+                write_csv(pd.DataFrame(rows + [row for key, row in known.items() if key not in done]), kept)
     return pd.DataFrame(rows)
 
 

@@ -152,7 +152,7 @@ PROPERTIES: dict[str, Properties] = {
         "Which share of the true features shares a latent with another?",
         "near 0 for random dictionaries",
         ("merged",),
-        "A latent that carries a little of another feature is not merged: see the thresholds.",
+        "Blind to hedging by the decoder alone: a latent that fires for one feature and writes a part of another.",
     ),
     "absorbed_error": _share(
         "Which share of the true features gives way to latents of features that imply it?",

@@ -145,3 +145,21 @@ def test_resume_keeps_rows_that_are_not_asked_for(tmp_path):
     frame = resume([{"k": 2, "arch": "a"}, {"k": 3, "arch": "a"}], lambda cell: {"value": -1.0}, kept)
     assert frame["value"].tolist() == [3.0, -1.0]
     assert sorted(pd.read_csv(kept)["k"]) == [1, 2, 3]
+
+
+def test_a_killed_run_loses_no_row(tmp_path):
+    """Rows known from before stay in the file while the missing ones are measured."""
+    from _figures import resume
+
+    kept = tmp_path / "rows.csv"
+    cells = [{"k": k} for k in range(4)]
+    resume(cells[2:], lambda cell: {"square": cell["k"] ** 2}, kept)
+
+    def killed(cell):
+        if cell["k"] == 1:
+            raise KeyboardInterrupt
+        return {"square": cell["k"] ** 2}
+
+    with pytest.raises(KeyboardInterrupt):
+        resume(cells, killed, kept)
+    assert sorted(pd.read_csv(kept)["k"]) == [0, 2, 3]
