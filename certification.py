@@ -203,9 +203,13 @@ def _row(
     lowest = [i for i, rung in enumerate(rungs) if rung.damage in wanted and (role != "quality" or rung.level == 1)]
     bottom = min(lowest or [0], key=lambda i: climbed[i].value)
     ceiling, floor = climbed[0].value, climbed[bottom].value
-    rivals = [(rung.name, beaten_by(climbed[0], one)) for rung, one in zip(rungs[1:], climbed[1:], strict=True)]
-    rivals += [(sae.name, beaten_by(climbed[0], one)) for sae, one in ranked]
-    rival, margin = max(rivals, key=lambda item: -1.0 if np.isnan(item[1]) else item[1])
+    rivals = [
+        (rung.name, beaten_by(climbed[0], one))
+        for rung, one in zip(rungs[1:], climbed[1:], strict=True)
+        if role == "quality" or rung.damage in record.notices  # another damage need not lower a diagnosis
+    ]
+    rivals += [(sae.name, beaten_by(climbed[0], one)) for sae, one in ranked if role == "quality"]
+    rival, margin = max(rivals, key=lambda item: -1.0 if np.isnan(item[1]) else item[1], default=("", 0.0))
     scores = np.array([one.value for _, one in ranked])
     true = np.array(truths)
     finals = np.array([sae.step is None for sae, _ in ranked], dtype=bool)

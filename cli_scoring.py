@@ -21,16 +21,13 @@ def demo(
     check_folder(out)
     from .evaluation import score_shipped
     from .testbed_catalogue import SPECS, check_testbed
-    from .testbed_catalogue import testbeds as names
 
-    if testbed and not SPECS[check_testbed(testbed)].dictionaries:
+    if testbed and (check_testbed(testbed) not in SPECS or not SPECS[testbed].dictionaries):
         raise ValueError(
             f"no SAEs ship with {testbed}; train some, or score yours with `fiducial score SAE -t {testbed}`"
         )
     reports = [
-        report
-        for name in ([testbed] if testbed else names())
-        for report in score_shipped(name, n_games=games, seed=seed)
+        report for name in ([testbed] if testbed else SPECS) for report in score_shipped(name, n_games=games, seed=seed)
     ]
     finish(reports, out)
 
