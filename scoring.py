@@ -145,7 +145,7 @@ def _behaviour(about: Subject) -> Scores:
 
 
 def _read_out(about: Subject, bed: SyntheticTestbed) -> Scores:
-    """Behaviour of the reader that stands for a model, on the first reporting rows: 500, or more if they are few logits."""
+    """Behaviour of the reader that stands for a model, on the first 500 reporting rows, or more of a small world."""
     rows = np.flatnonzero(~about.train)[: max(500, READ_OUT_LOGITS // len(bed.true_directions))]
     written = np.asarray(bed.magnitudes[rows].toarray() != 0)
     kept = written.any(1)  # nothing can be said of what is written where nothing is
