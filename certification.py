@@ -17,9 +17,12 @@ eight questions are asked of it, each with a limit:
 
 The range is the distance from a random dictionary of the same L0 to the right one; for a diagnosis, which looks for one
 kind of damage and is not asked about truth and training, from the worst dose of that damage. The truth is
-`recovery_score` on rows of the same world that no metric sees. Reseed noise, correlation with the truth and
-discriminability are the lenses of "Are SAE Benchmarks Reliable?" (arXiv 2605.18229); graded damages, gaming and the
-labels check are added here. Metrics of several dictionaries together (`METRICS_BETWEEN`) do not climb a ladder.
+`recovery_score` on rows of the same world that no metric sees; it is not asked how it ranks by itself. An edit counts
+as raising the truth only if some feature also got a better detector or direction, for copies can raise a one-to-one
+matching without either. Chance is taken off with one random dictionary whose L0 is the nearest power of two. Reseed
+noise, correlation with the truth and discriminability are the lenses of "Are SAE Benchmarks Reliable?" (arXiv
+2605.18229); graded damages, gaming and the labels check are added here. Metrics of several dictionaries together
+(`METRICS_BETWEEN`) do not climb a ladder.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -48,7 +51,7 @@ from .testbed_catalogue import AnyTestbed, Testbed, testbed
 
 TRUTH_SEED = 1_000_003  # rows on which the true recovery is measured; no metric is scored on them
 TRUTH = "recovery_score"
-GAMED = 2  # SAEs that are edited
+EACH_FEATURE = ("activation_coverage_score", "mmcs_true_score")  # no copy raises them
 
 
 @dataclass(frozen=True)
@@ -90,8 +93,9 @@ def certify(
         metrics: names from the catalogue; by default all, but on a testbed without an oracle those that a supervised
             dictionary is a standard of: it finds and reads back what has a label, and writes nothing else.
         newcomers: further metrics by name, with their records: certify your own before you trust it.
-        trained: SAEs, with checkpoints, from worst to best or in any order; by default those that ship with a testbed.
-            `fiducial certify` trains a zoo for a synthetic one.
+        trained: SAEs, with checkpoints, in any order; by default those that ship with a testbed, and none on a world:
+            then noise, truth, training and gaming are not asked, and the verdict says so. `certify_zoo.small_zoo`
+            trains some, as `fiducial certify` does.
         n_games: games or blocks of rows, if `bed` is a name.
         n_samples: fresh samples for the reseed noise.
         n_resamples: of each bootstrap.
@@ -101,15 +105,23 @@ def certify(
 
     Raises:
         KeyError: an unknown testbed, metric or edit.
-        ValueError: metrics that the testbed cannot be asked, or a newcomer that has the name of a metric.
+        TypeError: a newcomer that is none, or that returns something else than a Score.
+        ValueError: metrics that the testbed cannot be asked, a newcomer that has the name of a metric or scores outside
+            of what its record declares, or two trained SAEs of one name.
     """
     place = testbed(bed, n_games=n_games, seed=seed) if isinstance(bed, str) else bed
     newcomers = dict(newcomers or {})
+    for name, new in newcomers.items():
+        if not isinstance(new, Newcomer):
+            raise TypeError(f"newcomer {name!r} must be a Newcomer(record, measure), got {type(new).__name__}")
     if doubled := sorted(set(newcomers) & set(METRICS)):
         raise ValueError(f"a newcomer needs a name of its own, {doubled[0]!r} is in the catalogue")
-    names = [] if metrics == [] and newcomers else supported(place, _standard(place) if metrics is None else metrics)
+    nothing = metrics is not None and not metrics and newcomers
+    names = [] if nothing else supported(place, _standard(place) if metrics is None else metrics)
     records = {name: METRICS[name] for name in names} | {name: new.record for name, new in newcomers.items()}
     chosen = [edit_named(name).name for name in (EDITS if edits is None else edits)]
+    if trained is not None and len({sae.name for sae in trained}) < len(trained):
+        raise ValueError("trained SAEs need names of their own, and these share some")
     saes = shipped(place) if trained is None else list(trained)
     bench = Bench(place, names, newcomers, n_resamples, seed, folder)
     with threads_for(place.d_in * len(place.features)):
@@ -134,12 +146,10 @@ def _certified(
     ]
     astray = next(rung.dictionary for rung in rungs if rung.damage == "permuted decoder")
     tampered = {
-        key: signed(
-            bench.measure(f"without labels, {key}", lambda one=one: one, identity=base_kind, tamper=how), records
-        )
+        key: signed(bench.measure(f"labels: {key}", lambda one=one: one, identity=base_kind, tamper=how), records)
         for key, one, how in (
-            ("activity", base, shuffled_choosing_labels),
-            ("directions", astray, shuffled_choosing_labels),
+            ("tampered", base, shuffled_choosing_labels),
+            ("astray", astray, shuffled_choosing_labels),
             ("unread", base, shuffled_labels),
         )
     }
@@ -159,7 +169,7 @@ def _certified(
             place.name,
             rungs,
             [one[name] for one in climbed],
-            tampered[_tampering(record)][name],
+            {key: one[name].value for key, one in tampered.items()},
             [(sae, one[name]) for sae, one in zip(saes, ranked, strict=True)],
             [[one[name].value for one in sample] for sample in reseeded],
             truths,
@@ -190,7 +200,7 @@ def _row(
     place: str,
     rungs: Sequence[Rung],
     climbed: Sequence[Measured],
-    tampered: Measured,
+    tampered: Mapping[str, float],
     ranked: Sequence[tuple[Trained, Measured]],
     reseeded: Sequence[Sequence[float]],
     truths: Sequence[float],
@@ -200,6 +210,7 @@ def _row(
     sign = -1.0 if record.direction == "down" else 1.0
     role = "description" if record.direction == "none" else "quality" if "random" in record.notices else "diagnosis"
     wanted = ["random"] if role == "quality" else record.notices
+    asked = role != "diagnosis" or any(rung.damage in record.notices for rung in rungs)
     lowest = [i for i, rung in enumerate(rungs) if rung.damage in wanted and (role != "quality" or rung.level == 1)]
     bottom = min(lowest or [0], key=lambda i: climbed[i].value)
     ceiling, floor = climbed[0].value, climbed[bottom].value
@@ -222,7 +233,7 @@ def _row(
     return Row(
         metric=name,
         testbed=place,
-        role=role,
+        role=role if asked else "not asked",
         direction=record.direction,
         limits=record.limits,
         ceiling=sign * ceiling,
@@ -238,7 +249,7 @@ def _row(
             record.notices,
         ),
         noise=noise(np.array(reseeded).T) if len(reseeded) > 1 and len(reseeded[0]) > 1 else None,
-        truth=agreement(scores[finals], true[finals], seed=seed) if len(true) else None,
+        truth=agreement(scores[finals], true[finals], seed=seed) if len(true) and name != TRUTH else None,
         training=agreement_within(along, seed=seed) if along else None,
         gaming=gaming(
             [game.before[name] for game in games],
@@ -249,7 +260,15 @@ def _row(
         )
         if games
         else None,
-        leak=leak(ceiling, floor, tampered.value, reads_labels="labels" in record.needs),
+        leak=leak(
+            ceiling,
+            floor,
+            astray=tampered["astray" if "directions" in record.needs else "tampered"],
+            tampered=tampered["tampered"],
+            unread=tampered["unread"],
+            reads=bool({"labels", "allowed"} & {*record.needs}),
+            chooses="train" in record.needs,
+        ),
     )
 
 
@@ -258,17 +277,6 @@ def _standard(place: AnyTestbed) -> list[str] | None:
     if isinstance(place, SyntheticTestbed):
         return None
     return [name for family in ("coverage", "reconstruction", "codes") for name in FAMILIES[family].metrics]
-
-
-def _tampering(record: Properties) -> str:
-    """What a metric is handed for the labels check: nothing that it may choose by is left.
-
-    One that reads directions too may find the right latent by them, so it gets a dictionary whose directions are
-    another's.
-    """
-    if "labels" not in record.needs:
-        return "unread"
-    return "directions" if "directions" in record.needs else "activity"
 
 
 def _base(place: AnyTestbed) -> tuple[Dictionary, str]:
@@ -335,7 +343,7 @@ def _truth_bench(place: SyntheticTestbed, bench: Bench) -> Bench:
     bed = SyntheticTestbed(
         place.world, n_games=place.n_games, seed=place.seed + TRUTH_SEED, rows_per_game=place.rows_per_game
     )
-    return replace(bench, bed=bed, metrics=(TRUTH,), newcomers={}, n_resamples=2)
+    return replace(bench, bed=bed, metrics=(TRUTH, *EACH_FEATURE), newcomers={}, n_resamples=2)
 
 
 def _truths(place: AnyTestbed, saes: Sequence[Trained], bench: Bench) -> list[float]:
@@ -357,7 +365,7 @@ class Gamed:
         name: of the edit, and of the SAE.
         before: its scores.
         after: scores of the edited one.
-        truth_change: change of the true recovery.
+        truth_change: change of the true recovery; no more than the best change of detectors or directions.
     """
 
     name: str
@@ -373,27 +381,33 @@ def _gamed(
     bench: Bench,
     records: Mapping[str, Properties],
 ) -> list[Gamed]:
-    """Every edit made to a good SAE and to a middling one."""
-    if not isinstance(place, SyntheticTestbed) or not finals:
+    """Every edit made to the best SAE and to a middling one, by the truth."""
+    if not isinstance(place, SyntheticTestbed) or not finals or not edits:
         return []
     judge = _truth_bench(place, bench)
-    chosen = [finals[i] for i in sorted({len(finals) - 1, len(finals) // 2})][:GAMED]
-    tasks = [(sae, edit) for sae in chosen for edit in edits]
+
+    def truth_of(name: str, make: Callable[[], Dictionary], identity: str) -> dict[str, Measured]:
+        return judge.measure(name, make, identity=identity)
+
+    found_truth = {sae.name: truth_of(f"sae {sae.name}", sae.load, sae.identity) for sae in finals}
+    ranked = sorted(finals, key=lambda sae: found_truth[sae.name][TRUTH].value)
+    alive = [sae for sae in ranked if found_truth[sae.name][TRUTH].value > 0]
+    chosen = [alive[i] for i in sorted({len(alive) // 2, len(alive) - 1})] if alive else []
     found: list[Gamed] = []
-    for sae, edit in watched(tasks, f"{place.name}: gaming"):
+    for sae, edit in watched([(sae, edit) for sae in chosen for edit in edits], f"{place.name}: gaming"):
 
         def edited(sae: Trained = sae, edit: str = edit) -> Dictionary:
             return EDITS[edit].make(sae.load(), place.x[_rows(place)], bench.seed)
 
         kept = f"{sae.identity} {edit}"
-        before = judge.measure(f"sae {sae.name}", sae.load, identity=sae.identity)[TRUTH].value
-        after = judge.measure(f"{sae.name}, {edit}", edited, identity=kept)[TRUTH].value
+        after = truth_of(f"{sae.name}, {edit}", edited, kept)
+        change = {name: after[name].value - found_truth[sae.name][name].value for name in (TRUTH, *EACH_FEATURE)}
         found.append(
             Gamed(
                 f"{edit} ({sae.name})",
                 signed(bench.measure(f"sae {sae.name}", sae.load, identity=sae.identity), records),
                 signed(bench.measure(f"{sae.name}, {edit}", edited, identity=kept), records),
-                after - before,
+                min(change[TRUTH], max(change[name] for name in EACH_FEATURE)),
             )
         )
     return found

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import chi2, rankdata
 
+FEWEST = 6  # dictionaries or runs that a rank correlation needs
 TWO_SIDED_5, POWER_80 = 1.959964, 0.841621  # normal quantiles of the usual test: 5 % two-sided, power 80 %
 
 
@@ -30,9 +31,10 @@ class Measured:
 def beaten_by(best: Measured, other: Measured) -> float:
     """By how much the other is better beyond the paired bootstrap: the lower end of the interval, at least 0.
 
-    Without replicates the difference itself counts.
+    Without replicates the difference itself counts. NaN where either score is.
     """
-    return max(0.0, _lower_end(other, best))
+    lower = _lower_end(other, best)
+    return lower if np.isnan(lower) else max(0.0, lower)
 
 
 def worse_beyond_noise(better: Measured, worse: Measured) -> bool:
@@ -169,7 +171,7 @@ class Correlation:
     """Spearman's rank correlation with an interval.
 
     Attributes:
-        value: in [-1, 1]; NaN where either side is constant.
+        value: in [-1, 1]; 0 where either side is constant.
         low: lower end of the 95 % bootstrap interval over dictionaries.
         high: upper end.
         n: dictionaries.
@@ -198,42 +200,50 @@ def spearman(scores: NDArray[np.float64], truth: NDArray[np.float64]) -> NDArray
 
 def agreement(
     scores: NDArray[np.float64], truth: NDArray[np.float64], *, n_resamples: int = 1000, seed: int = 0
-) -> Correlation:
+) -> Correlation | None:
     """Does the metric rank dictionaries as the truth does?
+
+    A resample in which either side is constant ranks nothing: it counts 0, so that a metric that hardly moves has no
+    agreement by default.
 
     Args:
         scores: float [n], one a dictionary.
         truth: float [n].
         n_resamples: bootstrap resamples over dictionaries.
         seed: of the bootstrap.
+
+    Returns:
+        None for fewer than `FEWEST` dictionaries: an interval over fewer means little.
     """
     keep = np.isfinite(scores) & np.isfinite(truth)
     scores, truth = scores[keep], truth[keep]
-    nan = float("nan")
-    if len(scores) < 3:
-        return Correlation(nan, nan, nan, len(scores))
+    if len(scores) < FEWEST:
+        return None
     rows = np.random.default_rng(seed).integers(0, len(scores), (n_resamples, len(scores)))
-    drawn = spearman(scores[rows], truth[rows])
-    drawn = drawn[np.isfinite(drawn)]
-    low, high = np.quantile(drawn, [0.025, 0.975]) if len(drawn) else (nan, nan)
-    return Correlation(float(spearman(scores, truth)), float(low), float(high), len(scores))
+    drawn = np.nan_to_num(spearman(scores[rows], truth[rows]))
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    value = float(np.nan_to_num(spearman(scores, truth)))
+    return Correlation(value, min(float(low), value), max(float(high), value), len(scores))
 
 
 def agreement_within(
     runs: Sequence[tuple[NDArray[np.float64], NDArray[np.float64]]], *, n_resamples: int = 1000, seed: int = 0
-) -> Correlation:
+) -> Correlation | None:
     """Along training, does the metric move with the truth? Mean of the runs' own rank correlations.
+
+    A run in which either side is constant counts 0.
 
     Args:
         runs: (scores, truth) of the checkpoints of each run.
         n_resamples: bootstrap resamples over runs.
         seed: of the bootstrap.
+
+    Returns:
+        None for fewer than `FEWEST` runs.
     """
-    nan = float("nan")
-    rhos = np.array([float(spearman(scores, truth)) for scores, truth in runs])
-    rhos = rhos[np.isfinite(rhos)]
-    if not len(rhos):
-        return Correlation(nan, nan, nan, 0)
+    if len(runs) < FEWEST:
+        return None
+    rhos = np.nan_to_num(np.array([float(spearman(scores, truth)) for scores, truth in runs]))
     drawn = np.random.default_rng(seed).choice(rhos, (n_resamples, len(rhos))).mean(1)
     low, high = np.quantile(drawn, [0.025, 0.975])
     return Correlation(float(rhos.mean()), float(low), float(high), len(rhos))
@@ -292,7 +302,8 @@ class Leak:
     Attributes:
         kept: share of the distance from floor to ceiling that is left when the labels of the choosing rows are
             shuffled (and the directions are another's, if it reads them): what an honest metric could choose by is
-            gone, what is reported is not. NaN for one that does not read labels.
+            gone, what is reported is not. 1 for one whose score does not move at all when only those labels are
+            shuffled: then it chooses by others. NaN for one that chooses nothing by labels.
         moved: change of the score when all labels are shuffled, for a metric that says it reads none; NaN otherwise.
     """
 
@@ -300,18 +311,25 @@ class Leak:
     moved: float
 
 
-def leak(ceiling: float, floor: float, tampered: float, *, reads_labels: bool) -> Leak:
+def leak(
+    ceiling: float, floor: float, *, astray: float, tampered: float, unread: float, reads: bool, chooses: bool
+) -> Leak:
     """Is anything chosen on the labels that are reported, or read that was not declared?
 
     Args:
         ceiling: score of the base.
         floor: score of a random dictionary.
-        tampered: score with nothing left to choose by; of the base with all labels shuffled for a metric that reads
-            none.
-        reads_labels: whether the metric declares that it does.
+        astray: score with nothing left to choose by.
+        tampered: score of the base with the choosing rows' labels shuffled.
+        unread: score of the base with all labels shuffled.
+        reads: whether the metric declares that it reads labels.
+        chooses: whether it declares that it is given rows to choose on.
     """
     nan = float("nan")
-    if not reads_labels:
-        return Leak(nan, abs(tampered - ceiling))
+    if not reads:
+        return Leak(nan, abs(unread - ceiling))
     span = ceiling - floor
-    return Leak((tampered - floor) / span if span > 0 else nan, nan)
+    if not chooses or not span > 0:
+        return Leak(nan, nan)
+    unmoved = abs(tampered - ceiling) <= 1e-12 * max(1.0, abs(ceiling))
+    return Leak(1.0 if unmoved else (astray - floor) / span, nan)

@@ -5,7 +5,7 @@ import json
 import math
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,11 +15,14 @@ from numpy.typing import NDArray
 from .certify_lenses import Measured
 from .metrics import METRICS, Score
 from .metrics.properties import Properties
+from .models.capture import model_sha256
 from .models.dictionary import Dictionary
 from .references import Candidate, Null, References
 from .scoring import FAMILIES, Subject, score_subject, subject
 from .synthetic_testbed import SyntheticTestbed
 from .testbed_catalogue import AnyTestbed
+
+RULES = 1  # raised when the ladder, the edits, the nulls or what a metric is handed come to mean something else
 
 Measure = Callable[[Subject], Score]
 Tamper = Callable[[Subject], Subject]
@@ -30,8 +33,9 @@ class Newcomer:
     """A metric that is not in the catalogue: its record and its function.
 
     Attributes:
-        record: what it declares.
-        measure: computes it.
+        record: what it declares, a `fiducial.metrics.Properties`. Of `needs`, "labels" says that it reads labels,
+            "train" that it chooses by those of the choosing rows, "directions" that it reads directions.
+        measure: takes a `fiducial.scoring.Subject` and gives a `fiducial.metrics.Score`.
     """
 
     record: Properties
@@ -49,7 +53,7 @@ class Bench:
         n_resamples: of each bootstrap.
         seed: of each bootstrap.
         folder: where measurements are kept; None keeps none.
-        context: whatever else the measurements depend on; part of their key.
+        memory: measurements of this run, by key.
     """
 
     bed: AnyTestbed
@@ -58,7 +62,7 @@ class Bench:
     n_resamples: int = 200
     seed: int = 0
     folder: Path | None = None
-    context: str = ""
+    memory: dict[str, dict[str, Measured]] = field(default_factory=dict[str, dict[str, Measured]])
 
     def measure(
         self, name: str, make: Callable[[], Dictionary], *, identity: str = "", tamper: Tamper | None = None
@@ -71,18 +75,26 @@ class Bench:
             identity: what tells it from another of that name, such as a checksum.
             tamper: changes what the metrics are handed.
         """
-        path = self._path(name, identity)
-        if path is not None and path.exists() and not self.newcomers:
-            return _read(path)
+        key = self._key(name, identity)
+        if key not in self.memory:
+            self.memory[key] = self._measured(key, name, make, tamper)
+        return self.memory[key]
+
+    def _measured(
+        self, key: str, name: str, make: Callable[[], Dictionary], tamper: Tamper | None
+    ) -> dict[str, Measured]:
+        path = None if self.folder is None else self.folder / f"{key}.npz"
+        found = _read(path) if path is not None and path.exists() else None
+        if found is not None and not self.newcomers:
+            return found
         about = self._subject(name, make())
         if tamper is not None:
             about = tamper(about)
-        scores = score_subject(about, self.metrics)
-        scores |= {key: newcomer.measure(about) for key, newcomer in self.newcomers.items()}
-        found = {key: _measured(score) for key, score in scores.items()}
-        if path is not None and not self.newcomers:
-            _write(path, found)
-        return found
+        if found is None:
+            found = {one: _measured(score) for one, score in score_subject(about, self.metrics).items()}
+            if path is not None:
+                _write(path, found)
+        return found | {one: _measured(_asked(one, new, about)) for one, new in self.newcomers.items()}
 
     def _subject(self, name: str, dictionary: Dictionary) -> Subject:
         candidate = Candidate(name, "tested", dictionary, self.bed.x)
@@ -99,16 +111,41 @@ class Bench:
         wanted = any(name in FAMILIES["recovery"].metrics for name in self.metrics) or bool(self.newcomers)
         if not wanted or not isinstance(self.bed, SyntheticTestbed):
             return []
-        l0 = 2.0 ** round(math.log2(max(candidate.codes.l0, 1)))  # few different ones, so that they are shared
+        # One null, its L0 a power of two: few different ones, so that they are shared. All rungs and SAEs of about one
+        # L0 have the same chance level taken off, and their order is what is asked.
+        l0 = 2.0 ** round(math.log2(max(candidate.codes.l0, 1)))
         return References(self.bed, candidate.codes.n_latents, l0).nulls(1)
 
-    def _path(self, name: str, identity: str) -> Path | None:
-        if self.folder is None:
-            return None
-        versions = {key: METRICS[key].version for key in self.metrics}
-        sample = [self.bed.name, self.bed.seed, self.bed.n_games, self.n_resamples, self.seed]
-        key = json.dumps([name, identity, *sample, self.context, versions], sort_keys=True)
-        return self.folder / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.npz"
+    def _key(self, name: str, identity: str) -> str:
+        """What a measurement depends on, hashed."""
+        bed = self.bed
+        if isinstance(bed, SyntheticTestbed):
+            place = [bed.world.version, bed.rows_per_game]
+        else:
+            if "sha256" not in bed.cache:
+                bed.cache["sha256"] = model_sha256(bed.model)
+            place = [bed.game.version, bed.cache["sha256"], bed.hook]
+        versions = {one: METRICS[one].version for one in self.metrics}
+        what = [RULES, name, identity, bed.name, bed.seed, bed.n_games, *place, self.n_resamples, self.seed, versions]
+        return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def _asked(name: str, newcomer: Newcomer, about: Subject) -> Score:
+    """The score of a newcomer, held to its record.
+
+    Raises:
+        TypeError: not a Score.
+        ValueError: NaN, or outside of the declared range.
+    """
+    score = newcomer.measure(about)
+    what = f"newcomer {name!r} on {about.candidate.name!r}"
+    if not isinstance(score, Score):
+        raise TypeError(f"{what}: expected a Score, got {type(score).__name__}")
+    if not newcomer.record.low <= score.value <= newcomer.record.high:
+        raise ValueError(
+            f"{what}: expected {newcomer.record.low:g} to {newcomer.record.high:g} as declared, got {score.value}"
+        )
+    return score
 
 
 def shuffled_choosing_labels(about: Subject) -> Subject:
@@ -124,8 +161,15 @@ def shuffled_labels(about: Subject) -> Subject:
 def _reordered(about: Subject, rows: NDArray[np.int64]) -> Subject:
     order = np.arange(len(about.train))
     order[rows] = np.random.default_rng(about.seed).permutation(rows)
-    magnitudes = None if about.magnitudes is None else about.magnitudes[order]
-    return replace(about, labels=np.asarray(about.labels)[order], magnitudes=magnitudes)
+    labels = np.asarray(about.labels)[order]
+    if about.magnitudes is None or not isinstance(about.bed, SyntheticTestbed):
+        return replace(about, labels=labels)
+    magnitudes = about.magnitudes[order]
+    bed = SyntheticTestbed(
+        about.bed.world, n_games=about.bed.n_games, seed=about.bed.seed, rows_per_game=about.bed.rows_per_game
+    )  # whoever asks the testbed itself is told the same
+    bed.__dict__["sample"] = replace(about.bed.sample, labels=labels, magnitudes=magnitudes)
+    return replace(about, labels=labels, magnitudes=magnitudes, bed=bed)
 
 
 def _measured(score: Score) -> Measured:

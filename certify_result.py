@@ -1,7 +1,7 @@
 """The outcome of a certification: a row of figures for each metric, what passes and what fails, and advice."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 SCHEMA = 1
+NOT_OF_A_DIAGNOSIS = ("truth", "training", "labels")
 CHECKS = ("top", "order", "range", "noise", "truth", "training", "gaming", "labels")
 LIMITS = {
     "top": 0.02,  # of the range, by which another dictionary may be better
@@ -35,7 +36,8 @@ class Row:
         metric: its name.
         testbed: where.
         role: "quality" for a metric that says it notices a random dictionary; "diagnosis" for one that looks for one
-            kind of damage; "description" for one without a good direction.
+            kind of damage; "description" for one without a good direction; "not asked" for a diagnosis of a damage
+            that this world cannot have.
         direction: "up", "down" or "none".
         limits: what it declares that it cannot tell.
         ceiling: score of the right dictionary.
@@ -80,6 +82,8 @@ class Row:
 
     def checks(self) -> dict[str, bool | None]:
         """Whether each of `CHECKS` passes; None where it was not asked."""
+        if self.role == "not asked":
+            return dict.fromkeys(CHECKS)
         if self.role == "description":
             return dict.fromkeys(CHECKS) | {"labels": self._labels()}
         found = {
@@ -104,8 +108,8 @@ class Row:
     def _labels(self) -> bool | None:
         if np.isfinite(self.leak.moved):
             return bool(self.leak.moved <= LIMITS["labels moved"] * max(1.0, abs(self.ceiling)))
-        if self.role == "diagnosis":
-            return None  # without labels nothing is found, and what is not found has no damage
+        if self.role != "quality" or not np.isfinite(self.leak.kept):
+            return None  # without labels a diagnosis finds nothing, and what is not found has no damage
         return bool(self.leak.kept <= LIMITS["labels"])
 
     @property
@@ -115,10 +119,22 @@ class Row:
 
     @property
     def verdict(self) -> str:
-        """`trusted`, `trusted as a diagnosis`, `not a score` for a description, or what fails."""
+        """`trusted` if all is asked and passes; else what was not asked, or what fails."""
         if self.failed:
             return f"fails {', '.join(self.failed)}"
-        return {"quality": "trusted", "diagnosis": "trusted as a diagnosis", "description": "not a score"}[self.role]
+        if self.role in ("not asked", "description"):
+            return {"not asked": "not asked here", "description": "not a score"}[self.role]
+        diagnosis = " as a diagnosis" if self.role == "diagnosis" else ""
+        passed = self.checks()
+        needed = [name for name in CHECKS if self.role == "quality" or name not in NOT_OF_A_DIAGNOSIS]
+        missing = [name for name in needed if passed[name] is None and not self._excused(name)]
+        return f"passes{diagnosis}; not asked: {', '.join(missing)}" if missing else f"trusted{diagnosis}"
+
+    def _excused(self, check: str) -> bool:
+        """Checks that make no sense for this metric: the truth by itself, labels where none are chosen by."""
+        return (check == "truth" and self.truth is None and self.training is not None) or (
+            check == "labels" and np.isnan(self.leak.kept) and np.isnan(self.leak.moved)
+        )
 
     def cell(self, check: str) -> str:
         """The figure behind a check, for people."""
@@ -126,8 +142,8 @@ class Row:
         if check == "labels":
             if np.isfinite(self.leak.moved):
                 return "reads none" if self._labels() else f"moved by {self.leak.moved:.2g}"
-            return f"{self.leak.kept:.2f} left" if self.role == "quality" else nothing
-        if self.role == "description":
+            return f"{self.leak.kept:.2f} left" if self.role == "quality" and np.isfinite(self.leak.kept) else nothing
+        if self.role in ("description", "not asked"):
             return nothing
         if check == "top":
             return f"{self.rival} +{self.margin / abs(self.span):.0%}" if self.rival and self.span else "yes"
@@ -147,7 +163,7 @@ class Row:
 
     def advice(self) -> str:
         """What the metric can and cannot tell, in a line."""
-        if self.role == "description":
+        if self.role in ("description", "not asked"):
             return self.limits
         said = [self.limits]
         if self.role == "quality" and self.order.blind:
@@ -160,7 +176,7 @@ class Row:
                 if self.truth.low > 0
                 else "Ranks trained SAEs against the truth."
                 if self.truth.high < 0
-                else "Does not rank trained SAEs by the truth."
+                else "Not shown to rank trained SAEs by the truth."
             )
         if self._gaming() is False and self.gaming is not None:
             said.append(f"Gamed by: {self.gaming.edit}.")
@@ -189,6 +205,9 @@ class Certificate:
             if row.metric == metric:
                 return row
         raise KeyError(f"{metric!r} was not certified; there are {', '.join(row.metric for row in self.rows)}")
+
+    def __str__(self) -> str:
+        return "\n".join(f"{row.metric} on {row.testbed}: {row.verdict}" for row in self.rows)
 
     def to_frame(self) -> "pd.DataFrame":
         """One row a metric and testbed: every check as a boolean, the verdict and the advice."""
@@ -222,7 +241,8 @@ class Certificate:
         rows = [
             {**asdict(row), "checks": row.checks(), "verdict": row.verdict, "advice": row.advice()} for row in self.rows
         ]
-        text = json.dumps({"schema": SCHEMA, "provenance": dict(self.provenance), "rows": rows}, indent=1)
+        found = {"schema": SCHEMA, "provenance": dict(self.provenance), "rows": [_without_nan(row) for row in rows]}
+        text = json.dumps(found, indent=1, allow_nan=False)
         with partial_file(path) as partial:
             partial.write_text(text + "\n")
 
@@ -245,23 +265,29 @@ class Certificate:
 
 def _row(found: Mapping[str, Any]) -> Row:
     parts: dict[str, Any] = {key: found[key] for key in Row.__dataclass_fields__}
-    order = dict(parts["order"])
+    for key in ("ceiling", "floor", "margin"):
+        parts[key] = float("nan") if parts[key] is None else parts[key]
+    order = _with_nan(parts["order"])
     for key in ("missed", "noticed", "blind"):
         order[key] = tuple(order[key])
-    parts["order"] = Order(**order)
-    parts["leak"] = Leak(**parts["leak"])
+    parts["order"], parts["leak"] = Order(**order), Leak(**_with_nan(parts["leak"]))
     for key, kind in (("noise", Noise), ("truth", Correlation), ("training", Correlation), ("gaming", Gaming)):
-        parts[key] = None if parts[key] is None else kind(**parts[key])
+        parts[key] = None if parts[key] is None else kind(**_with_nan(parts[key]))
     return Row(**parts)
+
+
+def _without_nan(value: Any) -> Any:
+    """The same with null for every NaN, which JSON has not."""
+    if isinstance(value, dict):
+        return {key: _without_nan(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(one) for one in value]
+    return None if isinstance(value, float) and np.isnan(value) else value
+
+
+def _with_nan(found: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: float("nan") if value is None else value for key, value in found.items()}
 
 
 def _coloured(text: str, passed: bool | None) -> str:
     return text if passed is None else f"[{'green' if passed else 'red'}]{text}[/]"
-
-
-def joined(certificates: Sequence[Certificate]) -> Certificate:
-    """Several testbeds in one."""
-    return Certificate(
-        tuple(row for one in certificates for row in one.rows),
-        {"testbeds": [dict(one.provenance) for one in certificates]},
-    )

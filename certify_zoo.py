@@ -7,19 +7,20 @@ from .certification import Trained, shipped
 from .data.assets import path_sha256
 from .synthetic_testbed import SyntheticTestbed
 from .testbed_catalogue import AnyTestbed
-from .zoo import Plan, train_zoo
+from .zoo import Plan, l0s_for, train_zoo
 
 ARCHS = ("standard", "p_anneal", "jumprelu", "topk", "batchtopk", "matryoshka")
-FACTORS = (0.5, 1.0, 2.0)  # of the true L0
 CHECKPOINTS = 4
 
 
 def plan_for(bed: SyntheticTestbed, *, seeds: tuple[int, ...] = (0,), samples: int = 300_000) -> Plan:
-    """Six architectures at half, once and twice the true L0, as wide as there are features, with checkpoints."""
-    l0 = bed.sample.true_l0
+    """Six architectures at half, once and twice the true L0, half as wide as there are features, with checkpoints.
+
+    Everything follows from the world, nothing from the sample that is scored.
+    """
     return Plan(
         archs=ARCHS,
-        l0s=tuple(float(max(1, round(l0 * factor))) for factor in FACTORS),
+        l0s=l0s_for(bed),
         seeds=seeds,
         n_latents=max(64, len(bed.true_directions) // 2),
         samples=samples,

@@ -78,6 +78,8 @@ def root(
 
 
 COLUMNS = (
+    "recovery_score",
+    "found_score",
     "coverage",
     "reconstruction",
     "explained_variance_score",

@@ -31,9 +31,10 @@ def certify(
     """Which metrics can be trusted, and how far: a ladder of known quality, noise, truth, gaming, leaks."""
     hush(quiet)
     check_folder(out)
+    import pandas as pd
+
     from .certification import certify as run
     from .certify_plot import plot
-    from .certify_result import joined
     from .certify_zoo import small_zoo
     from .scoring import check_metrics
     from .testbed_catalogue import check_testbed
@@ -66,10 +67,9 @@ def certify(
         for row in certificate.rows:
             typer.echo(f"{row.metric}: {row.verdict}. {row.advice()}")
         found.append(certificate)
-    whole = joined(found)
-    frame = whole.to_frame()
-    frame.to_csv(out / "certificate.csv", index=False)
-    doubted = {row.metric for row in whole.rows if row.verdict != "trusted"}
-    trusted = [name for name in dict.fromkeys(row.metric for row in whole.rows) if name not in doubted]
+    pd.concat([one.to_frame() for one in found]).to_csv(out / "certificate.csv", index=False)
+    rows = [row for one in found for row in one.rows]
+    doubted = {row.metric for row in rows if row.verdict != "trusted"}
+    trusted = [metric for metric in dict.fromkeys(row.metric for row in rows) if metric not in doubted]
     typer.echo(f"trusted on all of {', '.join(names)}: {', '.join(trusted) or 'none'}")
     typer.echo(f"wrote {len(found)} certificate(s), plots and {out / 'certificate.csv'}")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .cli_app import Games, Out, Quiet, Seed, TestbedName, app, hush, numbers, split
+from .cli_app import Games, Out, Quiet, Seed, TestbedName, app, check_folder, hush, numbers, split
 
 if TYPE_CHECKING:
     from .games.transcripts import Game
@@ -152,6 +152,7 @@ def train_sae(
 ) -> None:
     """Train an SAE with sae_lens on activations with known truth."""
     hush(quiet)
+    check_folder(out)
     from .shipping import train_shipped_sae
     from .testbed_catalogue import DEFAULT_TESTBED
 
@@ -208,7 +209,10 @@ def zoo(
     archs: Annotated[
         str | None, typer.Option("--archs", "-a", help="Names, comma-separated; all of `fiducial architectures`.")
     ] = None,
-    l0: Annotated[str, typer.Option(help="L0 to aim at, comma-separated.")] = "16,32,64",
+    l0: Annotated[
+        str | None,
+        typer.Option(help="L0 to aim at, comma-separated; by default half, once and twice the true one, or 16,32,64."),
+    ] = None,
     seeds: Annotated[str, typer.Option(help="Seeds of the SAEs, comma-separated.")] = "0",
     latents: Annotated[int, typer.Option(help="Width of the dictionaries.", min=2)] = 1024,
     samples: Annotated[int, typer.Option(help="Activations that each is trained on.", min=1)] = 1_000_000,
@@ -221,21 +225,21 @@ def zoo(
     from .models.training_recipes import ARCHITECTURES
     from .testbed_catalogue import DEFAULT_TESTBED
     from .testbed_catalogue import testbed as make
-    from .zoo import Plan, train_zoo
+    from .zoo import Plan, l0s_for, train_zoo
 
     chosen = split(archs)
+    bed = make(testbed or DEFAULT_TESTBED)
     plan = Plan(
-        l0s=tuple(numbers(l0, "--l0", float)),
+        l0s=l0s_for(bed) if l0 is None else tuple(numbers(l0, "--l0", float)),
         seeds=tuple(numbers(seeds, "--seeds", int)),
         n_latents=latents,
         samples=samples,
         checkpoints=checkpoints,
         archs=tuple(ARCHITECTURES if chosen is None else chosen),
     )
-    bed = make(testbed or DEFAULT_TESTBED)
     found = train_zoo(bed, out, plan, say=typer.echo, progress=not quiet)
     typer.echo(
-        f"{len(found)} SAEs in {out / bed.name}; score them with `fiducial score {out / bed.name}/* -t {bed.name}`"
+        f"{len(found)} SAEs in {out / bed.name}; score them with `fiducial score {out / bed.name}/*/ -t {bed.name}`"
     )
 
 

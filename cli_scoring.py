@@ -49,8 +49,10 @@ def features(
 ) -> None:
     """What is known about every position of a game."""
     from .games import known_features
+    from .models.toy_superposition import TOY_MODELS
+    from .testbed_catalogue import testbed as make
 
-    known = known_features(game)
+    known = make(game).features if game in TOY_MODELS else known_features(game)
     if group is None and rung is None:
         typer.echo(f"{len(known)} features in {len(known.groups)} groups; --group NAME lists one")
         for name in known.groups:

@@ -13,7 +13,7 @@ from .models.controls import PermutedDictionary
 from .models.dictionary import Dictionary
 from .models.loading import load_dictionary
 from .provenance import provenance
-from .references import Candidate, Null, References
+from .references import Candidate, Null, References, nulls_for
 from .report import Report
 from .scoring import FAMILIES, Scores, check_metrics, score_subject, subject, supported
 from .synthetic_testbed import SyntheticTestbed
@@ -63,18 +63,19 @@ def evaluate(
     references = References(bed, n_latents, tested.codes.l0)
     floors = references.floors()
     ceilings = references.ceilings()
-    nulls = references.nulls() if any(name in FAMILIES["recovery"].metrics for name in wanted) else []
-    scores = score_subject(subject(tested, bed, nulls=nulls, null=True, seed=seed), wanted)
+    scores = score_subject(subject(tested, bed, nulls=_nulls(tested, bed, wanted), null=True, seed=seed), wanted)
     controls: dict[str, Scores] = {}
     for candidate in _progress([*floors, *ceilings, references.identity()], "controls"):
-        controls[candidate.name] = _control_scores(candidate, bed, wanted, nulls, seed)
+        controls[candidate.name] = _control_scores(candidate, bed, wanted, seed)
     if n_latents > 1:  # its own shuffled self: the same latents, each writing another's direction
         shuffled = PermutedDictionary(dictionary, "decoder", seed=seed, name="permuted decoder")
         floors.append(Candidate(shuffled.name, "floor", shuffled, bed.x))
         asked = [name for name in wanted if name in FAITHFUL + FAMILIES["recovery"].metrics]
-        about = subject(floors[-1], bed, nulls=nulls, null=False, seed=seed)
+        about = subject(floors[-1], bed, nulls=_nulls(floors[-1], bed, asked), null=False, seed=seed)
         controls[shuffled.name] = {
-            name: score for name, score in score_subject(about, asked).items() if METRICS[name].direction != "none"
+            name: score
+            for name, score in score_subject(about, asked).items()
+            if "permuted decoder" in METRICS[name].notices  # to others it is the dictionary itself
         }
     return Report(
         dictionary.name,
@@ -105,14 +106,16 @@ def score_shipped(
     return reports
 
 
-def _control_scores(
-    candidate: Candidate, bed: AnyTestbed, wanted: Sequence[str], nulls: Sequence[Null], seed: int
-) -> Scores:
+def _nulls(candidate: Candidate, bed: AnyTestbed, wanted: Sequence[str]) -> list[Null]:
+    return nulls_for(candidate, bed) if any(name in FAMILIES["recovery"].metrics for name in wanted) else []
+
+
+def _control_scores(candidate: Candidate, bed: AnyTestbed, wanted: Sequence[str], seed: int) -> Scores:
     """Scores of a floor or ceiling on the metrics that it bounds, kept with the testbed; without per-feature tables."""
     asked = [name for name in wanted if name in _bounded(candidate)]
     missing = [name for name in asked if (candidate.name, name, seed) not in bed.cache]
     if missing:
-        about = subject(candidate, bed, nulls=nulls, null=False, seed=seed)
+        about = subject(candidate, bed, nulls=_nulls(candidate, bed, missing), null=False, seed=seed)
         for name, score in score_subject(about, missing).items():
             bed.cache[candidate.name, name, seed] = replace(score, features={})
     return {name: bed.cache[candidate.name, name, seed] for name in asked if (candidate.name, name, seed) in bed.cache}

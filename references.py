@@ -21,6 +21,7 @@ from .synthetic_testbed import SyntheticTestbed
 from .testbed_catalogue import AnyTestbed, Testbed
 
 N_NULLS = 3
+NULL_SEED = 7_000  # nulls are other random dictionaries than the one that is a floor
 Null = tuple[Codes, NDArray[np.float32]]
 
 
@@ -96,7 +97,7 @@ class References:
         for seed in range(n):
             key = f"null {self.n_latents} {self.k} {seed}"
             if key not in self.bed.cache:
-                made = random_dictionary(self._choosing, self.n_latents, self.k, seed=seed)
+                made = random_dictionary(self._choosing, self.n_latents, self.k, seed=NULL_SEED + seed)
                 self.bed.cache[key] = (encode_in_batches(made, self.bed.x), made.directions.numpy())
             found.append(self.bed.cache[key])
         return found
@@ -173,3 +174,13 @@ class References:
         features = self.bed.features
         packed = self.bed.activations.labels[self.bed.train]
         return features.unpack_columns(packed, features.where(counterpart=False, reachable=True))
+
+
+def nulls_for(candidate: Candidate, bed: AnyTestbed) -> list[Null]:
+    """Random dictionaries of a dictionary's own width and L0: the chance level of its recovery.
+
+    Empty where recovery is not asked: on a testbed without a world, or for a dictionary of another stream.
+    """
+    if not isinstance(bed, SyntheticTestbed) or not candidate.same_stream:
+        return []
+    return References(bed, candidate.codes.n_latents, candidate.codes.l0).nulls()

@@ -147,7 +147,8 @@ def _behaviour(about: Subject) -> Scores:
 def _read_out(about: Subject, bed: SyntheticTestbed) -> Scores:
     """Behaviour of the reader that stands for a model, on the first 500 reporting rows, or more of a small world."""
     rows = np.flatnonzero(~about.train)[: max(500, READ_OUT_LOGITS // len(bed.true_directions))]
-    written = np.asarray(bed.magnitudes[rows].toarray() != 0)
+    assert about.magnitudes is not None
+    written = np.asarray(about.magnitudes[rows].toarray() != 0)
     kept = written.any(1)  # nothing can be said of what is written where nothing is
     rows, written = rows[kept], written[kept]
     chosen = torch.from_numpy(rows)

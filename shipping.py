@@ -185,6 +185,20 @@ def training_data(bed: AnyTestbed, samples: int) -> Any:
     return training_rows(bed.model, bed.game, bed.hook, n_rows, SAE_DATA_SEED, bed.device).float()
 
 
+def saved_activations(path: Path) -> Any:
+    """What `fiducial capture` wrote: labelled activations of a model, or the rows of a world.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: neither.
+    """
+    from .data.activations import LabelledActivations
+    from .data.hdf5 import kind_of
+    from .data.synthetic import KIND, load_sample
+
+    return load_sample(path).activations if kind_of(path) == KIND else LabelledActivations.open(path)
+
+
 def train_shipped_sae(
     arch: str,
     testbed_name: str,
@@ -223,22 +237,16 @@ def train_shipped_sae(
         ValueError: a twin or a shipped SAE of a world that has no model.
     """
     bed = testbed(testbed_name)
-    data: Any
     if twin and not isinstance(bed, Testbed):
         raise ValueError(f"{bed.name} is a world without a model, so it has no random twin")
     if ship and not isinstance(bed, Testbed):
         raise ValueError(f"SAEs ship with the models of {', '.join(SPECS)}, not with {bed.name}")
     source = bed.twin if twin and isinstance(bed, Testbed) else bed
-    if activations is not None:
-        from .data.activations import LabelledActivations
-
-        data = LabelledActivations.open(activations)
-    else:
-        data = training_data(source, samples)
+    data = training_data(source, samples) if activations is None else saved_activations(activations)
     folder = out
     for one in (name.strip() for name in arch.split(",")):
         short = ("twin-" if twin else "frozen-" if frozen_decoder else "") + one
-        folder = out / testbed_name / short
+        folder = out / bed.name / short
         dictionary = train_sae(
             one,
             data,

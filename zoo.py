@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from .data.hdf5 import partial_file
+from .models.capture import model_sha256
 from .models.loading_sae_lens import load_sae_lens_folder
 from .models.sae_dictionary import CONFIG_FILE, WEIGHTS_FILE, SAEDictionary, save_sae
 from .models.training import train_sae
@@ -15,6 +16,8 @@ from .shipping import training_data
 from .synthetic_testbed import SyntheticTestbed
 from .testbed_catalogue import AnyTestbed
 
+SAE_SEED = 40_000  # added to the seeds of SAEs: a world and an SAE of one seed would begin with related numbers
+REFERENCE_ROWS = 20_000
 LEADS = {"jumprelu": 0.5}  # in a short run its L0 lags behind the penalty; see `train_sae`
 
 
@@ -34,7 +37,7 @@ class Plan:
 
     Raises:
         KeyError: an unknown architecture.
-        ValueError: nothing to train.
+        ValueError: nothing to train, an L0 that does not fit the width, or a negative seed.
     """
 
     archs: tuple[str, ...] = tuple(ARCHITECTURES)
@@ -47,8 +50,16 @@ class Plan:
     curve_points: int = 20
 
     def __post_init__(self) -> None:
+        for name in ("archs", "l0s", "seeds"):  # what is asked twice is trained once
+            object.__setattr__(self, name, tuple(dict.fromkeys(getattr(self, name))))
         for arch in self.archs:
             find_recipe(arch)
+        wrong = [l0 for l0 in self.l0s if not 0 < l0 < self.n_latents]
+        if wrong or any(seed < 0 for seed in self.seeds):
+            raise ValueError(
+                f"each L0 must be more than 0 and less than the width {self.n_latents}, and seeds at least 0, "
+                f"got {self.l0s} and {self.seeds}"
+            )
         if not (self.archs and self.l0s and self.seeds):
             raise ValueError(f"a zoo needs architectures, L0s and seeds, got {self.archs}, {self.l0s}, {self.seeds}")
 
@@ -97,6 +108,14 @@ class Animal:
         return load_sae_lens_folder(self.folder, self.name)
 
 
+def l0s_for(bed: AnyTestbed) -> tuple[float, ...]:
+    """Sparsities that make sense: half, once and twice the true L0 of a world; 16, 32 and 64 on a model."""
+    if not isinstance(bed, SyntheticTestbed):
+        return (16.0, 32.0, 64.0)
+    l0 = bed.world.sample(REFERENCE_ROWS, 0).true_l0  # of the world, whatever is scored
+    return tuple(sorted({float(max(1, round(l0 * factor))) for factor in (0.5, 1.0, 2.0)}))
+
+
 def train_zoo(
     bed: AnyTestbed,
     out: Path,
@@ -114,10 +133,15 @@ def train_zoo(
         say: told of each SAE as it is done.
         progress: show bars.
 
+    Raises:
+        ValueError: the folder holds a zoo of another plan or world, or is a file.
+
     Returns:
         All SAEs, checkpoints before the end of their run, in the order of the plan.
     """
     place = out / bed.name
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"a zoo goes into a folder, but {out} is a file")
     place.mkdir(parents=True, exist_ok=True)
     data: Any = None
     found: list[Animal] = []
@@ -132,7 +156,7 @@ def train_zoo(
         if data is None:
             data = training_data(bed, plan.samples)
         trained = _train(bed, data, plan, wanted, key, place, progress)
-        say(f"{number}/{len(runs)} {wanted[-1].run}: {told(trained.training)}")
+        say(f"{number}/{len(runs)} {wanted[-1].run}: {told(trained.training, l0)}")
     return found
 
 
@@ -143,11 +167,12 @@ def animals(place: Path, plan: Plan, arch: str, l0: float, seed: int) -> list[An
     return [Animal(arch, l0, seed, step, place / (run if step is None else f"{run}@{step}")) for step in stops]
 
 
-def told(training: dict[str, Any]) -> str:
+def told(training: dict[str, Any], wanted: float) -> str:
     """The figures of a trained SAE, for people."""
+    far = not 0.75 <= training["l0"] / wanted <= 1.25
     return (
-        f"L0 {training['l0']:.1f}, explained variance {training['explained_variance']:.3f}, "
-        f"{training['never_fired']} of its latents never fired"
+        f"L0 {training['l0']:.1f}{f' (far from {wanted:g}: a short run)' if far else ''}, explained variance "
+        f"{training['explained_variance']:.3f}, {training['never_fired']} of its latents never fired"
     )
 
 
@@ -171,7 +196,7 @@ def _train(
         k=end.l0,
         samples=plan.samples,
         batch_size=plan.batch_size,
-        seed=end.seed,
+        seed=SAE_SEED + end.seed,
         lead=LEADS.get(end.arch),
         out_dir=end.folder,
         name=end.run,
@@ -188,19 +213,31 @@ def _train(
 
 
 def _key(plan: Plan) -> dict[str, Any]:
-    return {k: v for k, v in asdict(plan).items() if k not in ("archs", "l0s", "seeds")}
+    sizes = {k: v for k, v in asdict(plan).items() if k not in ("archs", "l0s", "seeds")}
+    return {**sizes, "leads": LEADS, "sae_seed": SAE_SEED}
 
 
 def _world(bed: AnyTestbed) -> str:
-    return f"{bed.name} {bed.world.version if isinstance(bed, SyntheticTestbed) else bed.game.version}"
+    if isinstance(bed, SyntheticTestbed):
+        return f"{bed.name} {bed.world.version}"
+    return f"{bed.name} {bed.game.version} {bed.hook} {model_sha256(bed.model)}"
 
 
 def _kept(curve_file: Path, key: dict[str, Any]) -> bool:
-    """Whether a run was finished with these very settings."""
+    """Whether a run was finished with these very settings.
+
+    Raises:
+        ValueError: it was finished with others.
+    """
     try:
-        return json.loads(curve_file.read_text())["key"] == json.loads(json.dumps(key))
+        found = json.loads(curve_file.read_text())["key"]
     except (OSError, ValueError, KeyError, TypeError):
         return False
+    if found != json.loads(json.dumps(key)):
+        raise ValueError(
+            f"{curve_file.parent} holds a zoo of other sizes, steps or world; give another folder, or delete it"
+        )
+    return True
 
 
 def _whole(folder: Path) -> bool:

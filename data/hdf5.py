@@ -43,6 +43,16 @@ def stamp(file: h5py.File, kind: str) -> None:
     file.attrs["format_version"] = FORMAT_VERSION
 
 
+def kind_of(path: str | Path) -> str | None:
+    """What a file of fiducial holds; None for any other file, which `open_checked` then says more about."""
+    try:
+        with h5py.File(path, "r") as file:
+            found = file.attrs.get("fiducial_format")
+    except OSError:
+        return None
+    return None if found is None else str(found)
+
+
 @contextmanager
 def open_checked(path: str | Path, kind: str) -> Iterator[h5py.File]:
     """Open a file of one kind for reading.

@@ -258,7 +258,7 @@ def core_fidelity(
         ),
         "cosine_score": mean_score(
             "cosine_score", np.where(both > 0, inner / np.where(both > 0, both, 1.0), 0.0), games, n_resamples, seed
-        ).beside(floors={"mean activation": float(to_mean.mean())}, ceilings={"perfect": 1.0}),
+        ).beside(floors={"mean activation": float(to_mean.mean())}, ceilings={"perfect": float(nonzero.mean())}),
         "l2_ratio": ratio(
             "l2_ratio", np.where(nonzero, length_hat / np.where(nonzero, length, 1.0), 0.0), nonzero * 1.0
         ),

@@ -13,7 +13,8 @@ Equation      recovery = mean over true features g of s(i, g) * F1(act_i >= v; g
   magnitude_correlation_score  Pearson of matched latent and true size over the rows where the feature holds
   found_score ... dead_recovery_error   shares of the taxonomy, see `recovery_taxonomy.py`; they sum to 1
 Chance        value = (raw - chance) / (1 - chance), where chance is the mean raw value of the random dictionaries in
-              `nulls`, measured on the same rows in the same way. Shares of the taxonomy stay raw, with chance as floor.
+              `nulls`, measured on the same rows in the same way. Uniqueness (chance may be near 1) and the shares
+              of the taxonomy stay raw, with chance as floor.
 Conventions   A latent fires where it is > 0; if some latent is negative, sizes and |cos| are taken. Features with fewer
               than `min_positives` positives on either side, or in fewer than `min_games` held-out games, are `rare`:
               in the table, and in the scores of directions alone. Features of several axes: see

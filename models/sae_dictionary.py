@@ -2,8 +2,8 @@
 
 import copy
 import json
-import os
 import shutil
+import tempfile
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -154,8 +154,6 @@ def inference_class(sae: Any) -> "SAE[Any]":
 
     Works on a copy: sae_lens folds decoder norms into the live object while it saves.
     """
-    import tempfile
-
     with tempfile.TemporaryDirectory() as folder:
         copy.deepcopy(sae).save_inference_model(folder)
         return read_sae_folder(Path(folder))
@@ -198,8 +196,9 @@ def save_sae(dictionary: SAEDictionary, folder: str | Path, *, dtype: str = "flo
         if not torch.isfinite(value).all():
             raise ValueError(f"weight {key} does not fit in {dtype}")
     config = dictionary.sae.cfg.to_dict() | {"dtype": dtype, "device": "cpu"}
-    partial = folder.with_name(f".{folder.name}.partial-{os.getpid()}")
-    partial.mkdir(parents=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.partial-", dir=folder.parent))
+    partial.chmod(0o755)  # mkdtemp is for the owner's eyes only
     try:
         save_file(state, partial / WEIGHTS_FILE)
         (partial / CONFIG_FILE).write_text(json.dumps(config, indent=1, sort_keys=True) + "\n")

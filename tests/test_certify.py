@@ -9,13 +9,21 @@ import torch
 from fiducial.certification import Trained, certify
 from fiducial.certify_measure import Newcomer
 from fiducial.certify_plot import plot
-from fiducial.certify_result import CHECKS, Certificate, joined
-from fiducial.metrics import METRICS, coverage
+from fiducial.certify_result import CHECKS, Certificate
+from fiducial.metrics import METRICS, coverage, recovery
 from fiducial.metrics.score import Score
 from fiducial.models.controls import LinearDictionary
 from fiducial.testbed_catalogue import testbed as make_testbed
 
-ASKED = ["coverage", "recovery_score", "mcc_score", "explained_variance_score", "dead_latents_error", "l0"]
+ASKED = [
+    "coverage",
+    "recovery_score",
+    "mcc_score",
+    "explained_variance_score",
+    "dead_latents_error",
+    "absorbed_error",
+    "l0",
+]
 
 
 def reader(world, error, seed=0):
@@ -33,12 +41,12 @@ def bed():
 
 @pytest.fixture(scope="module")
 def trained(bed):
-    runs = [(f"run {seed}", error) for seed in range(2) for error in (2.0, 1.0, 0.6, 0.3)]
+    runs = [(f"run {seed}", error) for seed in range(6) for error in (2.0, 1.3, 1.0, 0.8)]
     return [
         Trained(
             f"{run} error {error}",
             run,
-            None if error == 0.3 else round(10 / error),
+            None if error == 0.8 else round(10 / error),
             f"{run} {error}",
             lambda run=run, error=error: reader(bed.world, error, int(run[-1])),
         )
@@ -76,9 +84,22 @@ def test_honest_metrics_pass(certificate):
     assert row.verdict == "trusted", row.cell(row.failed[0])
     assert row.ceiling == pytest.approx(1, abs=1e-6)
     assert abs(row.floor) < 0.05
-    assert row.truth.low > 0.5
+    assert row.truth is None  # it is the truth
+    assert row.training.low > 0.5
+    assert certificate.row("mcc_score").truth.low > 0.3
     assert certificate.row("dead_latents_error").verdict == "trusted as a diagnosis"
     assert certificate.row("l0").verdict == "not a score"
+
+
+def test_a_damage_that_a_world_cannot_have_is_not_held_against_a_metric(certificate):
+    row = certificate.row("absorbed_error")  # nothing implies anything here
+    assert row.verdict == "not asked here"
+    assert set(row.checks().values()) == {None}
+
+
+def test_what_was_not_asked_is_said(bed):
+    row = certify(bed, metrics=["coverage"], trained=[]).row("coverage")
+    assert row.verdict == "passes; not asked: noise, truth, training, gaming"
 
 
 def test_what_a_metric_is_blind_to_is_said(certificate):
@@ -96,10 +117,10 @@ def test_a_flipped_sign_is_caught(bed, trained):
         )  # fmt: skip
         return replace(score, metric="flipped", value=-score.value, replicates=-score.replicates)
 
-    row = caught(bed, trained, "flipped", METRICS["coverage"], flipped)
+    row = caught(bed, trained, "flipped", replace(METRICS["coverage"], low=-1.0), flipped)
     assert {"top", "order", "range", "truth", "training"} <= set(row.failed)
     assert row.order.right < 0.2
-    assert row.truth.value < -0.5
+    assert row.training.high < 0
 
 
 def test_a_metric_that_ignores_dead_latents_is_caught(bed, trained):
@@ -144,12 +165,48 @@ def test_a_metric_that_chooses_on_the_reported_labels_is_caught(bed, trained):
     assert held_out.leak.kept < 0.2
 
 
+def test_a_metric_that_matches_on_the_reported_labels_is_caught(bed, trained):
+    """It reads directions as well, so that it finds its latents without labels too."""
+
+    def in_sample(about):
+        scores = recovery(
+            about.codes,
+            about.labels,
+            game_id=about.game_id,
+            train=~about.train,  # chooses on what is reported, and reports on what was to choose by
+            directions=about.directions,
+            true_directions=about.true_directions,
+            n_resamples=about.n_resamples,
+        )
+        reported = np.flatnonzero(~about.train)
+        best = scores["recovery_score"].details["feature_of_latent"]
+        held = np.unpackbits(np.asarray(about.labels)[reported], axis=1, bitorder="little")
+        dense = about.codes.take(reported).to_dense() > 0
+        value = float(
+            np.mean([(dense[:, i] == held[:, f]).mean() for i, f in enumerate(best) if f is not None and f >= 0])
+        )
+        return Score("matched in sample", value, value, value)
+
+    row = caught(bed, trained, "matched in sample", METRICS["recovery_f1_score"], in_sample)
+    assert row.leak.kept == 1
+    assert "labels" in row.failed
+
+
+def test_a_metric_that_asks_the_testbed_behind_its_back_is_caught(bed, trained):
+    def peeks(about):
+        value = float(np.unpackbits(np.asarray(about.bed.activations.labels)[~about.train][:200]).sum())
+        return Score("behind its back", value, value, value)
+
+    record = replace(METRICS["mcc_score"], needs=("directions", "true_directions"), high=np.inf)
+    assert "labels" in caught(bed, trained, "behind its back", record, peeks).failed
+
+
 def test_a_metric_that_reads_labels_without_saying_so_is_caught(bed, trained):
     def peeks(about):
         value = float(np.unpackbits(np.asarray(about.labels)[~about.train][:200]).sum())
         return Score("peeks", value, value, value)
 
-    record = replace(METRICS["mcc_score"], needs=("directions", "true_directions"))
+    record = replace(METRICS["mcc_score"], needs=("directions", "true_directions"), high=np.inf)
     row = caught(bed, trained, "peeks", record, peeks)
     assert "labels" in row.failed
     assert row.leak.moved > 0
@@ -160,7 +217,7 @@ def test_a_gamed_metric_is_caught(bed, trained):
         value = float(about.codes.n_latents)
         return Score("width", value, value, value)
 
-    row = caught(bed, trained, "width", METRICS["mcc_score"], width)
+    row = caught(bed, trained, "width", replace(METRICS["mcc_score"], high=np.inf), width)
     assert {"range", "order"} <= set(row.failed)
 
 
@@ -207,6 +264,7 @@ def test_an_interrupted_run_goes_on_and_ends_the_same(bed, trained, tmp_path, ce
 def test_a_certificate_survives_the_disk(certificate, tmp_path):
     certificate.to_json(tmp_path / "c.json")
     back = Certificate.from_json(tmp_path / "c.json")
+    json.loads((tmp_path / "c.json").read_text(), parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
     assert [row.verdict for row in back.rows] == [row.verdict for row in certificate.rows]
     assert back.row("coverage").order == certificate.row("coverage").order
     (tmp_path / "bad.json").write_text(json.dumps({"schema": 99}))
@@ -218,7 +276,7 @@ def test_a_certificate_survives_the_disk(certificate, tmp_path):
 
 
 def test_table_frame_and_plot(certificate, tmp_path):
-    frame = joined([certificate]).to_frame()
+    frame = certificate.to_frame()
     assert set(CHECKS) <= set(frame.columns)
     assert len(frame) == len(ASKED)
     assert certificate.table().row_count == len(ASKED)
@@ -227,6 +285,34 @@ def test_table_frame_and_plot(certificate, tmp_path):
     assert "coverage" in first or "<path" in first
     with pytest.raises(ValueError, match=r"must end in one of .*svg"):
         plot(certificate, tmp_path / "c.txt")
+
+
+def test_another_world_has_other_measurements(tmp_path):
+    from fiducial.certify_measure import Bench
+    from fiducial.games import Synthetic
+    from fiducial.synthetic_testbed import SyntheticTestbed
+
+    keys = {
+        Bench(bed, ["coverage"], {}, folder=tmp_path)._key("rung none", "oracle")
+        for bed in (
+            SyntheticTestbed(Synthetic("independent"), n_games=10),
+            SyntheticTestbed(Synthetic("independent", seed=7), n_games=10),
+            SyntheticTestbed(Synthetic("independent"), n_games=10, rows_per_game=50),
+            SyntheticTestbed(Synthetic("independent"), n_games=11),
+        )
+    }
+    assert len(keys) == 4
+
+
+def test_what_a_newcomer_returns_is_held_to_its_record(bed):
+    record = METRICS["mcc_score"]
+    wrong = {"a float": lambda about: 0.5, "too high": lambda about: Score("x", 5.0, 5.0, 5.0)}
+    with pytest.raises(TypeError, match=r"'a float'.*expected a Score, got float"):
+        certify(bed, metrics=(), newcomers={"a float": Newcomer(record, wrong["a float"])})
+    with pytest.raises(ValueError, match=r"'too high'.*expected -inf to 1 as declared, got 5.0"):
+        certify(bed, metrics=(), newcomers={"too high": Newcomer(record, wrong["too high"])})
+    with pytest.raises(TypeError, match="must be a Newcomer"):
+        certify(bed, newcomers={"bare": wrong["a float"]})
 
 
 def test_unknown_names_and_doubled_ones_are_refused(bed):

@@ -97,14 +97,28 @@ def test_agreement_with_the_truth_and_against_it():
     assert agreement(-truth, truth).high < -0.9
     none = agreement(np.random.default_rng(5).normal(size=20), truth)
     assert none.low < 0 < none.high
-    assert np.isnan(agreement(np.array([1.0, np.nan, 2.0]), truth[:3]).value)
+    assert agreement(np.array([1.0, np.nan, 2.0, 3, 4, 5]), truth[:6]) is None  # five are too few
+    hardly = agreement(np.array([0.0] * 17 + [1.0]), np.linspace(0, 1, 18))
+    assert hardly.low <= 0 < hardly.value
+
+
+def test_noise_seldom_passes_for_agreement():
+    """Under pure noise the interval lies above 0 in a few cases of a hundred, not in a fifth."""
+    rng = np.random.default_rng(3)
+    found = [agreement(rng.normal(size=12), rng.normal(size=12), n_resamples=200, seed=i) for i in range(200)]
+    assert np.mean([one.low > 0 for one in found]) < 0.07
+    runs = [[(rng.normal(size=5), np.arange(5.0)) for _ in range(8)] for _ in range(200)]
+    assert np.mean([agreement_within(one, n_resamples=200).low > 0 for one in runs]) < 0.1
 
 
 def test_along_training_each_run_has_its_own_ranks():
-    rising = [(np.array([1.0, 2, 3]) + 10 * i, np.array([0.1, 0.2, 0.3]) - i) for i in range(4)]
+    rising = [(np.array([1.0, 2, 3]) + 10 * i, np.array([0.1, 0.2, 0.3]) - i) for i in range(6)]
     found = agreement_within(rising)
-    assert (found.value, found.low, found.n) == (1.0, 1.0, 4)
-    assert np.isnan(agreement_within([(np.ones(3), np.arange(3.0))]).value)
+    assert (found.value, found.low, found.n) == (1.0, 1.0, 6)
+    assert agreement_within(rising[:5]) is None
+    constant = agreement_within([(np.ones(3), np.arange(3.0))] * 5 + rising[:1])  # a run that says nothing counts 0
+    assert constant.value == pytest.approx(1 / 6)
+    assert constant.low == 0
 
 
 def test_gaming_is_a_gain_without_truth():
@@ -116,7 +130,15 @@ def test_gaming_is_a_gain_without_truth():
 
 
 def test_a_leak_is_what_survives_without_labels():
-    assert leak(1.0, 0.2, 0.2, reads_labels=True).kept == pytest.approx(0)
-    assert leak(1.0, 0.2, 1.0, reads_labels=True).kept == pytest.approx(1)
-    assert leak(1.0, 0.2, 0.9, reads_labels=False).moved == pytest.approx(0.1)
-    assert np.isnan(leak(1.0, 1.0, 0.9, reads_labels=True).kept)
+    held_out = {"astray": 0.2, "tampered": 0.3, "unread": 0.1, "reads": True, "chooses": True}
+    assert leak(1.0, 0.2, **held_out).kept == pytest.approx(0)
+    assert leak(1.0, 0.2, **held_out | {"astray": 1.0}).kept == pytest.approx(1)
+    assert leak(1.0, 0.2, **held_out | {"tampered": 1.0}).kept == 1  # the choosing labels do not matter to it
+    assert leak(1.0, 0.2, **held_out | {"unread": 0.9, "reads": False}).moved == pytest.approx(0.1)
+    assert np.isnan(leak(1.0, 1.0, **held_out).kept)
+    assert np.isnan(leak(1.0, 0.2, **held_out | {"chooses": False}).kept)
+
+
+def test_nan_is_not_better_and_not_worse():
+    assert np.isnan(beaten_by(Measured(1.0), Measured(float("nan"))))
+    assert not worse_beyond_noise(Measured(1.0), Measured(float("nan")))

@@ -57,12 +57,17 @@ def test_what_is_there_is_not_trained_again_and_what_is_missing_is(place, bed):
     assert after["p_anneal-l0-2-seed-0"] > before["p_anneal-l0-2-seed-0"]
 
 
-def test_another_plan_is_trained_anew(place, bed):
-    out, _, _ = place
-    said = []
+def test_another_plan_does_not_replace_what_is_there(place, bed):
+    out, found, _ = place
+    before = found[2].load().training
     longer = Plan(archs=("topk",), l0s=(2.0,), n_latents=24, samples=30_000, batch_size=200)
-    train_zoo(bed, out, longer, say=said.append, progress=False)
-    assert "there already" not in said[0]
+    with pytest.raises(ValueError, match="a zoo of other sizes, steps or world"):
+        train_zoo(bed, out, longer, progress=False)
+    assert found[2].load().training == before
+
+
+def test_what_is_asked_twice_is_trained_once():
+    assert Plan(archs=("topk", "topk"), l0s=(1.0, 1.0, 2.0), n_latents=24).l0s == (1.0, 2.0)
 
 
 def test_wrong_plans_are_refused():
@@ -70,3 +75,7 @@ def test_wrong_plans_are_refused():
         Plan(archs=("p_aneal",))
     with pytest.raises(ValueError, match="needs architectures, L0s and seeds"):
         Plan(l0s=())
+    with pytest.raises(ValueError, match="less than the width 24"):
+        Plan(l0s=(32.0,), n_latents=24)
+    with pytest.raises(ValueError, match="seeds at least 0"):
+        Plan(seeds=(-1,))
