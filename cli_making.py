@@ -153,8 +153,10 @@ def train_sae(
     """Train an SAE with sae_lens on activations with known truth."""
     hush(quiet)
     check_folder(out)
+    from .models.loading_sae_lens import load_sae_lens_folder
     from .shipping import train_shipped_sae
     from .testbed_catalogue import DEFAULT_TESTBED
+    from .zoo import told
 
     path = train_shipped_sae(
         arch,
@@ -170,7 +172,8 @@ def train_sae(
         ship=ship,
         progress=not quiet,
     )
-    typer.echo(f"wrote {path}")
+    training = load_sae_lens_folder(path, path.name).training
+    typer.echo(f"wrote {path}: {told(training, k)}")
 
 
 @app.command()

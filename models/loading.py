@@ -86,6 +86,9 @@ def _guess(path: Path, text: str) -> str:
             f"{path}: cannot guess the kind of a {path.suffix or 'nameless'} file; expected a folder, "
             ".safetensors or .pt, or give kind, one of " + ", ".join(KINDS)
         )
+    if "/" in text and path.parent.is_dir():  # in a folder that is there, so a slip of the pen rather than a release
+        near = difflib.get_close_matches(path.name, [p.name for p in path.parent.iterdir()], n=1)
+        raise FileNotFoundError(f"{text} does not exist{_did_you_mean(near)}")
     if path.is_absolute() or text.startswith((".", "~")) or "/" not in text:
         raise FileNotFoundError(f"{text} does not exist, and a sae_lens release is written release/sae_id")
     return "release"

@@ -493,3 +493,9 @@ def test_a_release_without_network_is_one_clear_error(monkeypatch):
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     with pytest.raises(ConnectionError, match="not in the local cache, and the Hugging Face hub cannot be reached"):
         load_dictionary("gpt2-small-res-jb/blocks.3.hook_resid_pre")
+
+
+def test_a_slip_in_a_path_is_not_a_release(tmp_path):
+    (tmp_path / "switch").mkdir()
+    with pytest.raises(FileNotFoundError, match=r"swich does not exist; did you mean 'switch'"):
+        load_dictionary(tmp_path / "swich")
