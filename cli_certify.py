@@ -68,8 +68,8 @@ def certify(
             typer.echo(f"{row.metric}: {row.verdict}. {row.advice()}")
         found.append(certificate)
     pd.concat([one.to_frame() for one in found]).to_csv(out / "certificate.csv", index=False)
-    rows = [row for one in found for row in one.rows]
-    doubted = {row.metric for row in rows if row.verdict != "trusted"}
-    trusted = [metric for metric in dict.fromkeys(row.metric for row in rows) if metric not in doubted]
+    certified = [row for one in found for row in one.rows]
+    doubted = {row.metric for row in certified if row.verdict != "trusted"}
+    trusted = [metric for metric in dict.fromkeys(row.metric for row in certified) if metric not in doubted]
     typer.echo(f"trusted on all of {', '.join(names)}: {', '.join(trusted) or 'none'}")
     typer.echo(f"wrote {len(found)} certificate(s), plots and {out / 'certificate.csv'}")
