@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from .certification import Trained, shipped
+from .certify_population import Trained, shipped
 from .data.assets import path_sha256
 from .synthetic_testbed import SyntheticTestbed
 from .testbed_catalogue import AnyTestbed

@@ -6,9 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from fiducial.certification import Trained, certify
+from fiducial.certification import certify
 from fiducial.certify_measure import Newcomer
 from fiducial.certify_plot import plot
+from fiducial.certify_population import Trained
 from fiducial.certify_result import CHECKS, Certificate
 from fiducial.metrics import METRICS, coverage, recovery
 from fiducial.metrics.score import Score
