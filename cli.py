@@ -26,7 +26,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except Exception as error:
         if not hasattr(error, "format_message"):  # click's own complaints about arguments have it
             raise
-        _refuse(f"{error.format_message()}; see `fiducial --help`")  # type: ignore[attr-defined]
+        context = getattr(error, "ctx", None)
+        where = "fiducial" if context is None else context.command_path
+        _refuse(f"{error.format_message()}; see `{where} --help`")  # type: ignore[attr-defined]
     if code == INTERRUPTED:
         print("fiducial: interrupted; files already finished are whole, nothing else was written", file=sys.stderr)
     raise SystemExit(code)

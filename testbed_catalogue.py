@@ -144,8 +144,11 @@ def check_testbed(name: str) -> str:
         KeyError: unknown name; close names are suggested.
     """
     if name.startswith(SEALED):
-        if name.removeprefix(SEALED) not in SYNTHETIC_WORLDS:
-            raise KeyError(f"only synthetic worlds can be sealed ({', '.join(SYNTHETIC_WORLDS)}), got {name!r}")
+        world_name = name.removeprefix(SEALED)
+        if world_name not in SYNTHETIC_WORLDS:
+            close = get_close_matches(world_name, SYNTHETIC_WORLDS, n=2)
+            hint = f"did you mean {' or '.join(close)}?" if close else f"there are {', '.join(SYNTHETIC_WORLDS)}"
+            raise KeyError(f"only synthetic worlds can be sealed, got {world_name!r}; {hint}")
         return name
     known = testbeds()
     if name not in known:

@@ -47,7 +47,7 @@ def test_typos_are_one_line_with_a_hint(tmp_path, run):
     assert_refused(run("score", "nowhere", "--metrics", "coverag"), "coverage")
     assert_refused(run("train-model", "othello-huge"), "othello-huge")
     assert_refused(run("scor"), "scor")
-    assert_refused(run("score"), "Missing argument")
+    assert_refused(run("score"), "Missing argument", "fiducial score --help")
     assert_refused(run("demo", "--games", "3"), "games")
 
 
