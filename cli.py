@@ -16,7 +16,7 @@ INTERRUPTED = 130  # what a shell reports for Ctrl-C, and what typer turns it in
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point: 0 done, 2 bad input with one line on stderr, 1 anything else, 130 interrupted."""
     try:
-        code = app(args=arguments, standalone_mode=False) or 0
+        code = app(args=arguments, standalone_mode=False, prog_name="fiducial") or 0
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
     except typer.Exit as end:
