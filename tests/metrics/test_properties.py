@@ -184,3 +184,12 @@ def test_same_seed_same_score_and_paired_replicates():
         if again.replicates is not None:
             np.testing.assert_array_equal(again.replicates, BASE[name].replicates)
             assert again.replicates.shape == (N_RESAMPLES,)
+
+
+def test_damages_that_records_may_name_are_those_of_the_ladder():
+    from typing import get_args
+
+    from fiducial.metrics.properties import Damage
+    from fiducial.models.ladder import DAMAGES
+
+    assert ("none", *get_args(Damage)) == DAMAGES
