@@ -17,12 +17,14 @@ from .blocks import Block, feature_set
 from .features import Feature, FeatureSet
 from .othello_board import Geometry, Record, play_random, replay
 from .othello_counterfactuals import disc_flips
+from .othello_edits import KINDS, edited_labels, recomputed, state_edits
 from .othello_features import VOCABULARIES, planes
 from .othello_labels import Layout, label_record
 from .othello_published import PUBLISHED, published_features, published_labels
 from .othello_render import as_svg, as_text, view_of
 from .othello_scalars import scalars
 from .othello_tokens import OthelloTokens
+from .square_edits import SquareEdits, check_request, cut_after, merge_labels
 from .transcripts import Counterfactuals, Transcripts
 
 VERSION = "1"
@@ -220,6 +222,45 @@ class Othello:
             ),
             allowed_before=self._as_tokens(pairs.before),
             allowed_after=self._as_tokens(pairs.after),
+        )
+
+    def square_edits(self, n: int, seed: int, *, kinds: Sequence[str] | str | None = None) -> SquareEdits:
+        """Positions of random games with one square set to another state, and the legal moves of the edited board.
+
+        Args:
+            n: number of edits, >= 1, each of a game of its own.
+            seed: the same seed gives the same edits, and a longer draw begins with a shorter.
+            kinds: any of "flip" (a disc turned over), "place" (one put on an empty square) and "remove"; all by
+                default, in equal shares as far as a position allows.
+
+        Raises:
+            ValueError: fewer than 1 edit, or an unknown kind.
+        """
+        wanted = check_request(n, kinds, KINDS)
+        edits = state_edits(self.geometry, n, self.n_positions, wanted, np.random.default_rng(seed))
+        names = self.geometry.names
+        states = np.array(
+            [[self.features.index(text.format(name)) for text in ("mine on {}", "yours on {}", "{} empty")]
+             for name in names]
+        )  # fmt: skip
+        before, after = edited_labels(edits, self._layout)
+        known = recomputed(self._layout)
+        none = np.full(n, -1, np.int64)
+        return SquareEdits(
+            tokens=cut_after(self.tokenizer.from_squares(edits.moves[:, : self.n_positions]), edits.position, 0),
+            position=edits.position,
+            square=edits.square,
+            removed=states[edits.square, edits.old],
+            added=states[edits.square, edits.new],
+            other_square=none,
+            other_removed=none,
+            other_added=none,
+            labels_before=before,
+            labels_after=merge_labels(self.features, before, after, known),
+            recomputed=known,
+            allowed_before=self._as_tokens(edits.before.legal),
+            allowed_after=self._as_tokens(edits.legal),
+            kind=np.array(KINDS)[edits.kind],
         )
 
     def _random(self, n_games: int, seed: int | list[int]) -> Record:

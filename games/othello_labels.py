@@ -4,7 +4,7 @@ Planes are written as whole bitboards, which on the 8 x 8 board already are the 
 one boolean row a feature, packed eight rows at a time. Positions are taken in groups that stay in the cache.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 
 import numpy as np
@@ -98,6 +98,17 @@ def label_record(record: Record, layout: Layout, n_positions: int) -> NDArray[np
             )
             _write_labels(positions, layout, out[games, plies].swapaxes(0, 1))
     out[~record.played[:n_positions].T] = 0
+    return out
+
+
+def label_positions(positions: Positions, layout: Layout) -> NDArray[np.uint8]:
+    """Labels of single positions, whatever they come from; packed uint8 [n, bytes]."""
+    n = len(positions.own)
+    out = np.zeros((n, layout.n_bytes), np.uint8)
+    for first in range(0, n, CHUNK):
+        part = slice(first, first + CHUNK)
+        columns = {field.name: getattr(positions, field.name)[part] for field in fields(positions)}
+        _write_labels(Positions(**columns), layout, out[None, part])
     return out
 
 
