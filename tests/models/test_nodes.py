@@ -139,10 +139,13 @@ def test_gradients_are_finite_differences(prompts):
         torch.testing.assert_close(slope, (ends[0] - ends[1]) / (2 * step), rtol=2e-3, atol=1e-3)
 
 
-def test_frozen_gives_weights_back_after_an_error(model):
-    with pytest.raises(RuntimeError, match="stop"), frozen(model):
+def test_frozen_gives_weights_back_after_an_error(model, prompts):
+    tokens, positions = prompts
+    with frozen(model):
         assert not any(weight.requires_grad for weight in model.parameters())
-        raise RuntimeError("stop")
+    wrong = {Node.of("resid", 0, "s2"): torch.zeros(N, 3)}
+    with pytest.raises(ValueError, match="must be"):
+        patched_logits(model, tokens, positions, wrong)
     assert all(weight.requires_grad for weight in model.parameters())
 
 
@@ -183,7 +186,7 @@ def test_wrong_nodes(bad, error, message):
 def test_errors_name_what_came(model, prompts):
     tokens, positions = prompts
     z = Node.of("z", 0, "end")
-    with pytest.raises(KeyError, match="no semantic position 'ent'.*end"):
+    with pytest.raises(KeyError, match=r"no semantic position .ent.; did you mean end"):
         read_nodes(model, tokens, positions, [Node.of("z", 0, "ent")])
     with pytest.raises(KeyError, match="no hook point"):
         read_nodes(model, tokens, positions, [Node.of("z", 9, "end")])
