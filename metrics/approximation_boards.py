@@ -1,0 +1,245 @@
+"""Approximation on boards: do the model's moves go through what the dictionary writes at a site?
+
+Question      With the reconstruction in place (or only its error), does the model still know which moves are legal?
+Equations     p clean model, and the model with a <- ahat (rec), a <- abar (MA), a <- abar + (a - ahat) (err);
+              E mean over positions, KL(p || q) in nats, CE cross-entropy against the moves played (or uniform legal play)
+  legal_move_error             E[FP + FN] under rec, between the |L| highest-ranked moves and the legal moves L
+  legal_move_sufficiency_score (e_MA - e_rec) / (e_MA - e_clean), e the legal-move error
+  legal_move_necessity_score   1 - |e_err - e_MA| / |e_MA - e_clean|
+  kl_sufficiency_score         1 - E KL(p || rec) / E KL(p || MA)
+  kl_necessity_score           1 - |E KL(p || MA) - E KL(p || err)| / E KL(p || MA)
+  ce_sufficiency_score         (E CE_MA - E CE_rec) / (E CE_MA - E CE_clean)
+  ce_necessity_score           1 - |E CE_err - E CE_MA| / |E CE_MA - E CE_clean|
+Conventions   The predicted set has as many moves as are legal, so FP = FN and each error is even; of equal logits the
+              lower token ranks first. Where mean ablation changes nothing (a site that is not causal) a ratio is NaN,
+              with the reason. Intervals resample games.
+References    Li et al. 2023, arXiv 2210.13382 (legal-move error); Makelov et al. 2024, arXiv 2405.08366 (the two roles).
+Differences from published code
+              1. Li et al. report the error alone; here also where it stands between mean ablation and the clean model.
+"""
+
+from math import inf
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .approximation import not_causal
+from .core import checked_matrix
+from .inputs import as_games
+from .properties import Properties
+from .score import Score, game_weights, interval, stamped
+
+_NEEDS = ("clean_logprobs", "sae_logprobs", "mean_logprobs", "error_logprobs", "allowed", "game_id")
+_LIMITS = "Asks only whether predictions survive at one site; blind to which latents carry them."
+
+
+def _record(question: str, direction: Any, low: float, high: float, chance: str) -> Properties:
+    return Properties(
+        question=question,
+        direction=direction,
+        low=low,
+        high=high,
+        chance=chance,
+        needs=_NEEDS,
+        symmetries=("game order",),
+        notices=(),
+        limits=_LIMITS,
+    )
+
+
+_MEAN = "0 for the mean activation, 1 for the activation itself"
+_NOTHING = "0 for a dictionary that writes nothing, 1 for a perfect one"
+PROPERTIES: dict[str, Properties] = {
+    "legal_move_error": _record(
+        "How many moves does the model get wrong, too many or missing, when the dictionary stands in?",
+        "down",
+        0.0,
+        inf,
+        "the error under mean ablation, shown as a floor",
+    ),
+    "legal_move_sufficiency_score": _record(
+        "How much of the legal-move error caused by mean ablation does the reconstruction avoid?",
+        "up",
+        -inf,
+        inf,
+        _MEAN,
+    ),
+    "legal_move_necessity_score": _record(
+        "Do legal moves get lost as under mean ablation when only what the dictionary misses is left?",
+        "up",
+        -inf,
+        1.0,
+        _NOTHING,
+    ),
+    "kl_sufficiency_score": _record(
+        "How much of the divergence caused by mean ablation does the reconstruction avoid?", "up", -inf, 1.0, _MEAN
+    ),
+    "kl_necessity_score": _record(
+        "Does the prediction move as far as under mean ablation when only what the dictionary misses is left?",
+        "up",
+        -inf,
+        1.0,
+        _NOTHING,
+    ),
+    "ce_sufficiency_score": _record(
+        "How much of the cross-entropy lost to mean ablation does the reconstruction recover?", "up", -inf, inf, _MEAN
+    ),
+    "ce_necessity_score": _record(
+        "Is as much cross-entropy lost as under mean ablation when only what the dictionary misses is left?",
+        "up",
+        -inf,
+        1.0,
+        _NOTHING,
+    ),
+}
+
+
+def board_approximation(
+    clean: NDArray[np.floating],
+    reconstructed: NDArray[np.floating],
+    mean_ablated: NDArray[np.floating],
+    error_only: NDArray[np.floating] | None,
+    allowed: NDArray[np.bool_],
+    *,
+    game_id: NDArray[np.integer],
+    targets: NDArray[np.integer] | None = None,
+    n_resamples: int = 1000,
+    seed: int = 0,
+) -> dict[str, Score]:
+    """Sufficiency and necessity in legal moves, divergence and cross-entropy.
+
+    Args:
+        clean: floating [N, V], logits or log-probabilities of the untouched model at scored positions.
+        reconstructed: the same with the site set to its reconstructions.
+        mean_ablated: the same with the site set to its mean.
+        error_only: the same with the site set to its mean plus what the reconstruction misses; None leaves the three
+            necessities out.
+        allowed: bool [N, V], legal next tokens; at least one a row.
+        game_id: integer [N].
+        targets: integer [N], the tokens played; None scores against uniform play over the legal tokens.
+        n_resamples: bootstrap resamples over games.
+        seed: of the bootstrap.
+
+    Returns:
+        Scores by name, as in the module's equations.
+
+    Raises:
+        TypeError: arguments that are not arrays.
+        ValueError: shapes or dtypes that do not fit, NaN or infinity, or fewer than two games.
+    """
+    given = {"clean": clean, "reconstructed": reconstructed, "mean_ablated": mean_ablated}
+    if error_only is not None:
+        given["error_only"] = error_only
+    logits = {name: checked_matrix(values, name) for name, values in given.items()}
+    shapes = {name: list(values.shape) for name, values in logits.items()}
+    if len({tuple(shape) for shape in shapes.values()}) > 1:
+        raise ValueError(f"all logits must have one shape [N, V], got {shapes}")
+    legal = np.asarray(allowed)
+    if legal.dtype != np.bool_ or legal.shape != logits["clean"].shape or not legal.any(1).all():
+        raise ValueError(
+            f"allowed must be bool {shapes['clean']} with a legal token in every row, got {legal.dtype} "
+            f"{list(legal.shape)}"
+        )
+    n = len(legal)
+    games = as_games(game_id, n)
+    truth = legal / legal.sum(1, keepdims=True)
+    if targets is not None:
+        played = np.asarray(targets)
+        if not np.issubdtype(played.dtype, np.integer) or played.shape != (n,):
+            raise ValueError(f"targets must be integers [{n}], got {played.dtype} {list(played.shape)}")
+        if played.min() < 0 or played.max() >= legal.shape[1]:
+            raise ValueError(f"targets must lie in 0 to {legal.shape[1] - 1}, got {played.min()} to {played.max()}")
+        truth = np.zeros(legal.shape)
+        truth[np.arange(n), played] = 1.0
+    logprobs = {name: _log_softmax(values) for name, values in logits.items()}
+    probability = np.exp(logprobs["clean"])
+    measures = {
+        "legal_move": {name: legal_move_errors(values, legal) for name, values in logits.items()},
+        "kl": {name: (probability * (logprobs["clean"] - q)).sum(1) for name, q in logprobs.items()},
+        "ce": {name: -(truth * q).sum(1) for name, q in logprobs.items()},
+    }
+    weights = game_weights(int(games.max()) + 1, n_resamples, seed)
+    sizes = weights @ np.bincount(games)
+    scores: dict[str, Score] = {}
+    for measure, columns in measures.items():
+        point = {name: np.array([column.mean()]) for name, column in columns.items()}
+        again = {name: weights @ np.bincount(games, column) / sizes for name, column in columns.items()}
+        if measure == "legal_move":
+            low, high = interval(again["reconstructed"])
+            scores["legal_move_error"] = Score(
+                "legal_move_error",
+                float(point["reconstructed"][0]),
+                low,
+                high,
+                floors={"mean ablation": float(point["mean_ablated"][0])},
+                ceilings={"model": float(point["clean"][0])},
+                details={"legal_moves": float(legal.sum(1).mean())},
+                replicates=again["reconstructed"],
+            )
+        gap = float((point["mean_ablated"] - point["clean"])[0])
+        spread = float(columns["clean"].mean()) if measure != "kl" else 0.0
+        reason = not_causal(gap, spread, f"the {measure.replace('_', '-')} measure") if gap > 0 else None
+        if gap <= 0:
+            reason = f"the site is not causal: mean ablation does not worsen the {measure.replace('_', '-')} measure"
+        for role, form in (("sufficiency", _sufficiency), ("necessity", _necessity)):
+            if role == "necessity" and "error_only" not in columns:
+                continue
+            name = f"{measure}_{role}_score"
+            scores[name] = _ratio(name, form, point, again, reason)
+    return stamped(scores, PROPERTIES)
+
+
+def legal_move_errors(logits: NDArray[np.floating], allowed: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """False positives plus false negatives of the |L| highest-ranked tokens against the legal ones L, float64 [N].
+
+    Args:
+        logits: floating [N, V], or anything that ranks tokens alike.
+        allowed: bool [N, V], L of each row.
+
+    Examples:
+        >>> import numpy as np
+        >>> allowed = np.array([[True, True, False, False]])
+        >>> legal_move_errors(np.array([[3.0, 0.0, 2.0, 1.0]]), allowed).tolist()  # the 2nd and 3rd are swapped
+        [2.0]
+    """
+    order = np.argsort(-np.asarray(logits), axis=1, kind="stable")
+    n_legal = allowed.sum(1)
+    ranked = np.take_along_axis(allowed, order, 1)
+    inside = np.arange(allowed.shape[1]) < n_legal[:, None]
+    return 2.0 * (n_legal - (ranked & inside).sum(1))
+
+
+def _log_softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    shifted = logits - logits.max(1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(1, keepdims=True))
+
+
+def _sufficiency(means: dict[str, NDArray[np.float64]]) -> NDArray[np.float64]:
+    return (means["mean_ablated"] - means["reconstructed"]) / (means["mean_ablated"] - means["clean"])
+
+
+def _necessity(means: dict[str, NDArray[np.float64]]) -> NDArray[np.float64]:
+    return 1 - np.abs(means["error_only"] - means["mean_ablated"]) / np.abs(means["mean_ablated"] - means["clean"])
+
+
+def _ratio(
+    name: str,
+    form: Any,
+    point: dict[str, NDArray[np.float64]],
+    again: dict[str, NDArray[np.float64]],
+    reason: str | None,
+) -> Score:
+    """A ratio with its interval, or NaN with the reason."""
+    if reason is not None:
+        nan = float("nan")
+        return Score(name, nan, nan, nan, details={"undefined": reason})
+    with np.errstate(divide="ignore", invalid="ignore"):
+        value, replicates = float(form(point)[0]), form(again)
+    defined = np.isfinite(replicates)
+    low, high = interval(replicates[defined])
+    details = {} if defined.all() else {"undefined_resamples": int((~defined).sum())}
+    replicates = np.where(defined, replicates, np.nan)
+    floor = "mean ablation" if form is _sufficiency else "nothing"
+    score = Score(name, value, min(low, value), max(high, value), details=details, replicates=replicates)
+    return score.beside(floors={floor: 0.0}, ceilings={"activation": 1.0})
