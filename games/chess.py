@@ -19,6 +19,7 @@ from .blocks import feature_set
 from .chess_bits import SQUARES
 from .chess_characters import CharacterTokens, sans_of
 from .chess_counterfactuals import content_pairs
+from .chess_edits import KINDS, content_name, edited_labels, piece_edits, recomputed
 from .chess_forms import CharacterForm, Form, Games, MoveForm, Written
 from .chess_labels import Layout, blocks, label_record
 from .chess_moves import Moves
@@ -27,6 +28,7 @@ from .chess_published import PUBLISHED, published_features, published_labels
 from .chess_render import as_svg, as_text
 from .chess_tokens import UciTokens
 from .features import Feature, FeatureSet
+from .square_edits import SquareEdits, check_request, cut_after, merge_labels
 from .transcripts import Counterfactuals, Transcripts
 
 VERSION = "1"
@@ -255,6 +257,50 @@ class Chess:
             feature=np.array([self.features.index(name) for name in names], dtype=np.int64),
             allowed_before=_as_tokens(form.tokenizer, pairs.moves_before, n),
             allowed_after=_as_tokens(form.tokenizer, pairs.moves_after, n),
+        )
+
+    def square_edits(self, n: int, seed: int, *, kinds: Sequence[str] | str | None = None) -> SquareEdits:
+        """Positions of random games with a piece changed, and the legal moves of the edited position.
+
+        Args:
+            n: number of edits, >= 1, each of a game of its own.
+            seed: the same seed gives the same edits, and a longer draw begins with a shorter.
+            kinds: any of "remove", "move" (to an empty square), "swap" (two pieces change places), "replace" (by
+                another piece) and "place" (on an empty square); all by default, about equally often.
+
+        Raises:
+            ValueError: fewer than 1 edit, an unknown kind, or characters: the edited boards have no text that leads to
+                them.
+        """
+        wanted = check_request(n, kinds, KINDS)
+        form = self._form
+        if not isinstance(form, MoveForm):
+            raise ValueError('square edits of chess are made for tokens="moves", got tokens="characters"')
+        edits = piece_edits(n, form.plies, wanted, form.tokenizer, np.random.default_rng(seed))
+        features = [
+            [[self.features.index(content_name(c, s)) if s >= 0 else -1 for s, c in zip(*row, strict=True)]
+             for row in zip(edits.squares.tolist(), codes.tolist(), strict=True)]
+            for codes in (edits.old, edits.new)
+        ]  # fmt: skip
+        removed, added = np.array(features, dtype=np.int64)
+        before, after = edited_labels(edits, self._layout)
+        known = recomputed(self._layout)
+        moves = np.stack([a.T for a in (edits.record.origin, edits.record.target, edits.record.promotion)])
+        return SquareEdits(
+            tokens=cut_after(self._row(form, moves), edits.ply, form.tokenizer.pad_id),
+            position=edits.ply,
+            square=edits.squares[:, 0],
+            removed=removed[:, 0],
+            added=added[:, 0],
+            other_square=edits.squares[:, 1],
+            other_removed=removed[:, 1],
+            other_added=added[:, 1],
+            labels_before=before,
+            labels_after=merge_labels(self.features, before, after, known),
+            recomputed=known,
+            allowed_before=edits.allowed_before,
+            allowed_after=edits.allowed_after,
+            kind=np.array(KINDS)[edits.kind],
         )
 
     @staticmethod
