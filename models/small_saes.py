@@ -1,6 +1,6 @@
 """Many small SAEs trained as one stack: products [M, B, d] x [M, d, h], gradients by hand, no host synchronisation.
 
-Equations     f = ReLU((x - b_dec) W_enc + b_enc), for TopK all but the k largest of a row set to 0; xhat = f W_dec + b_dec
+Equations     f = ReLU((x - b_dec) W_enc + b_enc), of which TopK keeps the k largest of a row; xhat = f W_dec + b_dec
               loss = mean over rows of ||x - xhat||^2, for L1 plus l1 * sum of f
 Conventions   Decoder rows start as random unit vectors and are made unit again after each step, the encoder starts as
               the decoder's transpose, b_enc at 0, b_dec at the mean of the data; Adam at a constant rate; batches are
@@ -248,7 +248,7 @@ def _members(
     steps: int,
     recent: Sequence[torch.Tensor],
 ) -> list[SmallSAE]:
-    """Copies of the SAEs for data as they came: with unit decoder rows the scale is one factor of latents and biases."""
+    """Copies for data as they came: with unit decoder rows the scale is one factor of latents and biases."""
     losses = torch.stack(list(recent)).mean(0)
     return [
         SmallSAE(
