@@ -1,6 +1,6 @@
 """Approximation: does the computation go through what the dictionary writes, and through nothing else?
 
-Question      Put the reconstruction in place of an activation (one node, or all nodes of a cross-section together): does
+Question      Put the reconstruction in place of an activation (of one node, or of the nodes of a cross-section): does
               the task still work (sufficiency)? Put only what the reconstruction leaves out: does it fail (necessity)?
 Equations     D mean logit difference over prompts, of the clean run, with a <- ahat (rec), a <- abar (MA), and
               a <- abar + (a - ahat) (err):

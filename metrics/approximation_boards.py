@@ -2,7 +2,7 @@
 
 Question      With the reconstruction in place (or only its error), does the model still know which moves are legal?
 Equations     p clean model, and the model with a <- ahat (rec), a <- abar (MA), a <- abar + (a - ahat) (err);
-              E mean over positions, KL(p || q) in nats, CE cross-entropy against the moves played (or uniform legal play)
+              E mean over positions, KL(p || q) in nats, CE cross-entropy against moves played (or uniform legal play)
   legal_move_error             E[FP + FN] under rec, between the |L| highest-ranked moves and the legal moves L
   legal_move_sufficiency_score (e_MA - e_rec) / (e_MA - e_clean), e the legal-move error
   legal_move_necessity_score   1 - |e_err - e_MA| / |e_MA - e_clean|
@@ -13,7 +13,7 @@ Equations     p clean model, and the model with a <- ahat (rec), a <- abar (MA),
 Conventions   The predicted set has as many moves as are legal, so FP = FN and each error is even; of equal logits the
               lower token ranks first. Where mean ablation changes nothing (a site that is not causal) a ratio is NaN,
               with the reason. Intervals resample games.
-References    Li et al. 2023, arXiv 2210.13382 (legal-move error); Makelov et al. 2024, arXiv 2405.08366 (the two roles).
+References    Li et al. 2023, arXiv 2210.13382 (legal-move error); Makelov et al. 2024, arXiv 2405.08366 (both roles).
 Differences from published code
               1. Li et al. report the error alone; here also where it stands between mean ablation and the clean model.
 """

@@ -2,7 +2,7 @@
 
 Question      Do the interpretations of latents, found on training data, say which latents to change?
 Equation      delta = - sum over R of f_s,i u_i + sum over A of f_t,i u_i, where R are the k latents active on the
-              source with the best F1 for its value, A the k active on the counterfactual with the best F1 for the new one.
+              source with the best F1 for its value, A the k active on the counterfactual with the best for the new one.
               weight of latent i = <f_i u_i, ahat - b> / ||ahat - b||^2 (b the offset); weights of all latents sum to 1.
 Conventions   Active means > 0. Equal F1s: the lowest latent. A latent with an F1 of 0 says nothing of the value and is
               never taken, so fewer than k may change. A latent in R and A is swapped and counts in both.
