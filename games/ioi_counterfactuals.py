@@ -8,10 +8,10 @@
     task               plain becomes ordinal and the reverse
     duplicate          the third name repeats neither (an ABC prompt)
 
-New names come from a pool of their own. In the full vocabulary the names that prompts are usually drawn from, those
-that replace IO, those that replace S and those that make ABC prompts are four disjoint sets (half, and a sixth each), so
-a new name is never a name of the row. The tiny vocabulary is too small for that: its pools are all names. Either way a
-name of the row is never drawn.
+New names come from a pool of their own. In the full vocabulary there are four disjoint pools: "base" (half of the
+names, for the prompts themselves: `prompts(..., names="base")`), and a sixth each for the names that replace IO, those
+that replace S and those that make ABC prompts. The tiny vocabulary is too small for that: its pools are all names. Either
+way a name of the row is never drawn.
 
 Every attribute draws from a random stream of its own, so the new IO and the new S of one seed are independent (drawn
 with one stream from lists of one length, they would be the same sequence of indices).
@@ -60,8 +60,8 @@ def counterfactuals_of(prompts: Prompts, words: Words, pools: dict[str, Ints], a
     """
     if attribute not in CHANGEABLE:
         close = get_close_matches(attribute, CHANGEABLE, n=2)
-        raise KeyError(f"no counterfactual of {attribute!r}; {'did you mean' if close else 'choose from'} "
-                       f"{', '.join(close or CHANGEABLE)}")  # fmt: skip
+        hint = f"did you mean {' or '.join(close)}?" if close else f"choose from {', '.join(CHANGEABLE)}"
+        raise KeyError(f"no counterfactual of {attribute!r}; {hint}")
     slots = slots_of(prompts)
     _require(prompts, attribute)
     generator = stream(seed, 16 + CHANGEABLE.index(attribute))

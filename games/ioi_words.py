@@ -10,7 +10,12 @@ No word stands in two lists, so a word says what slot it fills.
 from collections.abc import Iterable
 from typing import Any
 
-_TINY_NAMES = """
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+_TINY_NAMES = _words("""
     Alice Brian Clara David Emma Frank Grace Henry Jack Karen Louis Maria Nathan Olivia Paul Rachel Simon Tina
     Victor Wendy Adam Bella Carl Diana Eric Fiona George Helen Ivan Julia Kevin Laura Martin Nina Oscar Paula
     Robert Sarah Thomas Vincent Anna Ben Chloe Daniel Eva Felix Gina Hugo Iris James Kate Leo Molly Neil Peter
@@ -18,9 +23,9 @@ _TINY_NAMES = """
     Patricia Richard Susan Timothy Vera William Abby Albert Andrea Arthur Barbara Bernard Betty Caroline Charles
     Christine Colin Dan Dorothy Douglas Edward Eleanor Elizabeth Evan Frances Gary Gordon Hannah Harold Heather
     Ian Jacob Janet Jason Jennifer Jessica Joan Joel John Jordan Joseph Joyce Judith Katherine Kelly Kenneth Kim
-""".split()
+""")
 
-_MORE_NAMES = """
+_MORE_NAMES = _words("""
     Kyle Lisa Logan Lucy Luke Lynn Marcus Margaret Marie Marilyn Mary Matthew Megan Michael Michelle Mike Monica
     Natalie Nicholas Nick Nicole Noah Norman Pamela Patrick Philip Ralph Ray Rebecca Roger Ronald Roy Russell
     Ruth Ryan Sally Samantha Samuel Sandra Scott Sean Sharon Shirley Sophia Stanley Steven Stuart Teresa Terry
@@ -36,18 +41,18 @@ _MORE_NAMES = """
     Nelson Nora Pablo Pat Pedro Penny Perry Phil Phillip Rafael Randy Raymond Ricardo Rick Ricky Rita Rob Robin
     Rodney Rose Ross Ruby Sam Sara Sebastian Seth Shane Shannon Shawn Sidney Stella Steve Sue Ted Theodore
     Theresa Todd Travis Trevor Troy Vernon Violet Wade Wesley Xavier
-""".split()
+""")
 
 NAMES: tuple[str, ...] = (*_TINY_NAMES, *_MORE_NAMES)
 """Given names."""
 
-_TINY_OBJECTS = """
+_TINY_OBJECTS = _words("""
     lamp ring book hammer camera guitar bottle basket ticket letter blanket map coin knife key mirror candle
     jacket radio brush sword helmet bicycle phone pencil box clock hat drum plate scarf puzzle wallet rope
     ladder shovel bag cup pillow necklace
-""".split()
+""")
 
-_MORE_OBJECTS = """
+_MORE_OBJECTS = _words("""
     bracelet bell bucket chair table doll shirt watch pen spoon fork flag card magazine violin piano umbrella
     tent glove shoe belt towel painting poster statue mug kettle pan bowl tray jar cake sandwich apple orange
     banana pie cookie pizza telescope compass battery cable laptop tablet keyboard printer screen disk tape
@@ -55,24 +60,24 @@ _MORE_OBJECTS = """
     badge cap coat dress sweater robe rug curtain broom sponge bulb torch lantern match lighter razor comb
     needle thread button ribbon lace chain lock wrench drill saw nail screw wire pipe hose rake axe spear bow
     arrow shield crown crystal pearl diamond
-""".split()
+""")
 
 OBJECTS: tuple[str, ...] = (*_TINY_OBJECTS, *_MORE_OBJECTS)
 """Things that can be handed over."""
 
-_TINY_PLACES = """
+_TINY_PLACES = _words("""
     park station market library museum hotel beach garden school theater hospital bakery castle harbor bridge
     airport cafe church farm forest office restaurant stadium river lake bar zoo bank gym mall temple tower
     square village factory studio prison palace port valley
-""".split()
+""")
 
-_MORE_PLACES = """
+_MORE_PLACES = _words("""
     mountain island desert cinema pub kitchen cemetery chapel courthouse warehouse garage barn cottage mansion
     apartment university college campus laboratory clinic pharmacy grocery salon arena casino lodge inn monument
     fountain plaza cathedral monastery shrine fort embassy parliament pier dock shore cliff cave canyon
     waterfall pond creek ranch mill mine quarry shelter camp playground pool gallery boutique store shop
-    supermarket diner tavern theatre gate wall road corner
-""".split()
+    supermarket diner tavern gate wall road corner
+""")
 
 PLACES: tuple[str, ...] = (*_TINY_PLACES, *_MORE_PLACES)
 """Where people meet."""

@@ -25,12 +25,13 @@ class TransformerConfig:
         n_layers: number of blocks.
         d_model: width of the residual stream.
         n_heads: attention heads a block; must divide `d_model`.
-        d_mlp: hidden width of the MLP.
+        d_mlp: hidden width of the MLP; 0 in a model without.
         n_ctx: longest input, in tokens.
         d_vocab: number of tokens.
         act_fn: of the MLP; one of `ACTIVATIONS`: gelu is the exact one, gelu_new its tanh approximation (GPT-2's).
         normalization: `LN`, or `LNPre` for layer norms whose weights are folded into what reads them.
         eps: added to the variance in layer norms.
+        attn_only: blocks have attention and no MLP; `d_mlp` is then 0.
     """
 
     n_layers: int
@@ -42,10 +43,17 @@ class TransformerConfig:
     act_fn: str = "gelu"
     normalization: str = "LN"
     eps: float = 1e-5
+    attn_only: bool = False
 
     def __post_init__(self) -> None:
+        if not isinstance(self.attn_only, bool) or (self.attn_only and self.d_mlp != 0):
+            raise ValueError(
+                f"attn_only must be True or False, and d_mlp 0 where it is True; got {self.attn_only!r} and {self.d_mlp!r}"
+            )
         for name in _SIZES:
             value = getattr(self, name)
+            if name == "d_mlp" and self.attn_only:
+                continue
             if not isinstance(value, int) or value < 1:
                 raise ValueError(f"{name} must be a positive integer, got {value!r}")
         if self.act_fn not in ACTIVATIONS:
@@ -71,6 +79,9 @@ def build_transformer(config: TransformerConfig, seed: int, device: str = "cpu")
     from transformer_lens.model_bridge import TransformerBridge
 
     settings: dict[str, Any] = {name: getattr(config, name) for name in (*_SIZES, "act_fn", "eps")}
+    if config.attn_only:
+        settings["attn_only"] = True
+        del settings["d_mlp"]
     settings["d_head"] = config.d_model // config.n_heads
     settings |= {"normalization_type": config.normalization, "seed": seed}
     with torch.random.fork_rng(devices=[]):  # boot_native seeds the global generator
