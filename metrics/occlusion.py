@@ -235,13 +235,18 @@ def resampled_f1(
     """F1 of the chosen latents on the rows that report, float64 [K], and its replicates [n_resamples, K]."""
     kept = np.flatnonzero(chosen >= 0)
     fires = fires_at(codes, chosen[kept])[reporting]
-    has = values[reporting, None] == kept[None]
-    game = np.unique(games[reporting], return_inverse=True)[1]
-    tp = _by_game(fires & has, game)
-    both = _by_game(fires, game) + _by_game(has, game)  # |l fires| + |value v|
-    value = 2 * tp.sum(0) / np.maximum(both.sum(0), 1)
+    return detector_f1(fires, values[reporting, None] == kept[None], games[reporting], n_resamples, seed)
+
+
+def detector_f1(
+    fires: NDArray[np.bool_], has: NDArray[np.bool_], games: NDArray[np.int64], n_resamples: int, seed: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """F1 of detectors [N, K] of labels [N, K], float64 [K], and its replicates over games [n_resamples, K]."""
+    game = np.unique(games, return_inverse=True)[1]
+    tp = sums_by_game(fires & has, game)
+    both = sums_by_game(fires, game) + sums_by_game(has, game)
     tops, bottoms = (resampled_sums(counts, n_resamples, seed) for counts in (tp, both))
-    return value, 2 * tops / np.maximum(bottoms, 1)
+    return 2 * tp.sum(0) / np.maximum(both.sum(0), 1), 2 * tops / np.maximum(bottoms, 1)
 
 
 def fires_at(codes: "Codes", latents: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -266,7 +271,7 @@ def rank_correlation(found: Mapping[str, float], other: Mapping[str, float]) -> 
     return float(np.corrcoef(ranks)[0, 1])
 
 
-def _by_game(flags: NDArray[np.bool_], game: NDArray[np.int64]) -> NDArray[np.int64]:
+def sums_by_game(flags: NDArray[np.bool_], game: NDArray[np.int64]) -> NDArray[np.int64]:
     """Sums over the rows of each game, int64 [G, K]; `game` numbers them from 0 without gaps."""
     order = np.argsort(game, kind="stable")
     first = np.searchsorted(game[order], np.arange(int(game.max()) + 1))
