@@ -4,7 +4,7 @@ Question      An attribute is changed by editing activations through a dictionar
               when the activation is replaced by the real counterfactual one (the full patch)?
 Equations     e, p, u choice of the model (its argmax) with the edit, with the full patch, untouched; S supervised edit
   edit_success_score             share of prompts with e = p
-  edit_success_normalised_score  (share(e = p) - share(u = p)) / (share(S = p) - share(u = p)); without S, the patch for S
+  edit_success_normalised_score  (share(e = p) - share(u = p)) / (share(S = p) - share(u = p)); without S the patch
   weight_removed_error           mean of the summed weight of removed latents (`weight_removed`)
   weight_rescaled_error          (w - w_S) / (1 - w_S): 0 removes as much as the supervised edit, 1 overwrites all
   minimal_edit_error             mean size of the smallest edit that succeeds, over prompts that the patch changes
