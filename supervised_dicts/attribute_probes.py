@@ -1,7 +1,7 @@
 """Can values be read linearly, and does writing along the probes that read them change the activation the same way?
 
-Equation      minimise  -log p(value | a) + l2 / 2 |w|^2 summed over prompts, with p from one logistic regression a value
-              ("logistic") or a softmax over the values of an attribute ("multinomial");
+Equation      minimise the sum over prompts of -log p(value | a), plus l2 / 2 |w|^2, with p from one logistic regression
+              a value ("logistic") or a softmax over the values of an attribute ("multinomial");
               direction of value v = ((mean of a over prompts with v, minus mean of all) . c) c,  c = w_v / |w_v|
 Conventions   inputs standardised on the rows fitted on; biases are free of penalty; a value that all or no prompts have
               is never read, and gets direction 0

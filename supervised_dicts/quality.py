@@ -3,8 +3,8 @@
 Equation      preserved variance = 1 - E |a - ahat|^2 / E |a - abar|^2
               share of an attribute = E |u|^2 / E |a - abar|^2, u the direction that the attribute adds
               weight of a feature = <f u, ahat - offset> / |ahat - offset|^2; weights of a row sum to 1
-Conventions   abar is the mean of the rows scored. Shares add up to the preserved variance only if what attributes add is
-              uncorrelated over the rows. A row whose reconstruction is the offset has weights 0
+Conventions   abar is the mean of the rows scored. Shares add up to the preserved variance only if what attributes add
+              is uncorrelated over the rows. A row whose reconstruction is the offset has weights 0
 References    section 3 of Makelov, Lange and Nanda 2024, arXiv 2405.08366
 Differences from published code     none; the mean of the rows scored, so that rows held out get an ordinary R^2
 """
