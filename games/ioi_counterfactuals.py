@@ -10,8 +10,8 @@
 
 New names come from a pool of their own. In the full vocabulary there are four disjoint pools: "base" (half of the
 names, for the prompts themselves: `prompts(..., names="base")`), and a sixth each for the names that replace IO, those
-that replace S and those that make ABC prompts. The tiny vocabulary is too small for that: its pools are all names. Either
-way a name of the row is never drawn.
+that replace S and those that make ABC prompts. The tiny vocabulary is too small for that: its pools are all names.
+Either way a name of the row is never drawn.
 
 Every attribute draws from a random stream of its own, so the new IO and the new S of one seed are independent (drawn
 with one stream from lists of one length, they would be the same sequence of indices).

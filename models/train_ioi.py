@@ -11,7 +11,7 @@ which is not, is in `IOI_SEEDS`. Batch k is a function of (seed, k) alone, so a 
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -193,34 +193,44 @@ def train_ioi(
     )
     identity = {"config": config.to_dict(), "recipe": repr(recipe), "game": f"{game.name} {game.version}"}
     identity["pairs"] = str(game.split_seed)
-    step, figures = 0, list[IOIFigures]()
+    step, figures, losses = 0, list[IOIFigures](), list[float]()
     if checkpoint and checkpoint.exists():
-        step, figures = _restore(checkpoint, model, optimizer, identity)
+        step, figures, losses = _restore(checkpoint, model, optimizer, identity)
     first = step
-    losses: list[torch.Tensor] = []
     bar = tqdm(total=recipe.steps, initial=step, disable=None if progress else True, unit="step", desc=f"ioi {seed}")
+
+    def measure() -> None:
+        model.eval()
+        figures.append(ioi_figures(model, test, step=step, loss=sum(losses) / len(losses)))
+        losses.clear()
+        if evaluate:
+            evaluate(model, figures[-1])
+
     try:
-        while step < recipe.steps and not _done(figures, recipe):
-            loss = _step(model, optimizer, game, recipe, step)
-            losses.append(loss)
+        if losses and _due(step, recipe):  # the run was interrupted while it was tested
+            measure()
+        for batch in _batches(game, recipe, first):
+            if _done(figures, recipe):
+                break
+            losses.append(_step(model, optimizer, recipe, step, batch))
             step += 1
             bar.update()
             if step % 20 == 0:
-                bar.set_postfix(loss=f"{loss.item():.4f}")
-            if step % recipe.evaluate_every == 0 or step == recipe.steps:
-                model.eval()
-                figures.append(ioi_figures(model, test, step=step, loss=float(torch.stack(losses).mean())))
-                losses.clear()
-                if evaluate:
-                    evaluate(model, figures[-1])
+                bar.set_postfix(loss=f"{losses[-1]:.4f}")
+            if _due(step, recipe):
+                measure()
             if checkpoint and step % checkpoint_every == 0:
-                _store(checkpoint, step, model, optimizer, figures, identity)
+                _store(checkpoint, step, model, optimizer, figures, losses, identity)
     finally:
         bar.close()
         if checkpoint and step > first:
-            _store(checkpoint, step, model, optimizer, figures, identity)
+            _store(checkpoint, step, model, optimizer, figures, losses, identity)
     model.eval()
     return model, figures
+
+
+def _due(step: int, recipe: IOIRecipe) -> bool:
+    return step % recipe.evaluate_every == 0 or step == recipe.steps
 
 
 def _done(figures: list[IOIFigures], recipe: IOIRecipe) -> bool:
@@ -228,26 +238,28 @@ def _done(figures: list[IOIFigures], recipe: IOIRecipe) -> bool:
     return last is not None and last.step >= recipe.earliest_stop and min(last.plain, last.ordinal) > recipe.enough
 
 
-_chunks: dict[tuple[Any, ...], Prompts] = {}
-
-
-def _batch(game: IOI, recipe: IOIRecipe, step: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Tokens and targets of a step."""
-    chunk, row = divmod(step, CHUNK)
-    key = (game.name, game.split_seed, recipe.seed, recipe.batch_size, chunk)
-    if key not in _chunks:
-        _chunks.clear()
-        _chunks[key] = game.prompts(CHUNK * recipe.batch_size, [recipe.seed, 11, chunk], task="mixed", pairs="train")
-    rows = slice(row * recipe.batch_size, (row + 1) * recipe.batch_size)
-    return torch.from_numpy(_chunks[key].tokens[rows]), torch.from_numpy(_chunks[key].target[rows])
+def _batches(game: IOI, recipe: IOIRecipe, first: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Tokens and right answers of every step from `first` on."""
+    loaded, prompts = -1, None
+    for step in range(first, recipe.steps):
+        chunk, row = divmod(step, CHUNK)
+        if chunk != loaded or prompts is None:
+            seed = [recipe.seed, 11, chunk]
+            prompts, loaded = game.prompts(CHUNK * recipe.batch_size, seed, task="mixed", pairs="train"), chunk
+        rows = slice(row * recipe.batch_size, (row + 1) * recipe.batch_size)
+        yield torch.from_numpy(prompts.tokens[rows]), torch.from_numpy(prompts.target[rows])
 
 
 def _step(
-    model: "TransformerBridge", optimizer: torch.optim.Optimizer, game: IOI, recipe: IOIRecipe, step: int
-) -> torch.Tensor:
-    """One step of the optimiser; its loss in nats, on the device."""
+    model: "TransformerBridge",
+    optimizer: torch.optim.Optimizer,
+    recipe: IOIRecipe,
+    step: int,
+    batch: tuple[torch.Tensor, torch.Tensor],
+) -> float:
+    """One step of the optimiser; its loss in nats."""
     device = next(model.parameters()).device
-    tokens, target = (part.to(device) for part in _batch(game, recipe, step))
+    tokens, target = (part.to(device) for part in batch)
     model.train()
     for group in optimizer.param_groups:
         group["lr"] = recipe.lr * recipe.rate(step)
@@ -258,7 +270,7 @@ def _step(
     if not torch.isfinite(norm):
         raise FloatingPointError(f"loss {loss.item()} or its gradient is not finite at step {step}")
     optimizer.step()
-    return loss.detach()
+    return loss.item()
 
 
 def _store(
@@ -267,10 +279,11 @@ def _store(
     model: "TransformerBridge",
     optimizer: torch.optim.Optimizer,
     figures: list[IOIFigures],
+    losses: list[float],
     identity: dict[str, Any],
 ) -> None:
     state: dict[str, Any] = {"step": step, "model": model.state_dict(), "optimizer": optimizer.state_dict(), **identity}
-    state["figures"] = [figure.to_dict() for figure in figures]
+    state |= {"figures": [figure.to_dict() for figure in figures], "losses": losses}
     partial = path.with_suffix(".partial")
     torch.save(state, partial)
     os.replace(partial, path)
@@ -278,7 +291,7 @@ def _store(
 
 def _restore(
     path: Path, model: "TransformerBridge", optimizer: torch.optim.Optimizer, identity: dict[str, Any]
-) -> tuple[int, list[IOIFigures]]:
+) -> tuple[int, list[IOIFigures], list[float]]:
     try:
         state = torch.load(path, weights_only=True, map_location="cpu")
     except Exception as error:
@@ -288,4 +301,4 @@ def _restore(
             raise ValueError(f"checkpoint {path} was made with {key} {state.get(key)}, this run has {value}")
     model.load_state_dict(state["model"])
     optimizer.load_state_dict(state["optimizer"])
-    return int(state["step"]), [IOIFigures(**figure) for figure in state["figures"]]
+    return int(state["step"]), [IOIFigures(**figure) for figure in state["figures"]], list(state["losses"])

@@ -48,7 +48,7 @@ class TransformerConfig:
     def __post_init__(self) -> None:
         if not isinstance(self.attn_only, bool) or (self.attn_only and self.d_mlp != 0):
             raise ValueError(
-                f"attn_only must be True or False, and d_mlp 0 where it is True; got {self.attn_only!r} and {self.d_mlp!r}"
+                f"attn_only must be a bool, and d_mlp 0 if it is True, got {self.attn_only!r} and {self.d_mlp!r}"
             )
         for name in _SIZES:
             value = getattr(self, name)
