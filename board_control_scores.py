@@ -93,6 +93,7 @@ class Outcome:
         kept: share of the moves in L and B that are in T; NaN without any.
         changed: share of the moves in L or B but not in both that T has right.
         choice: the most probable token, int64 [n].
+        top: T, bool [n, d_vocab].
     """
 
     error: Floats
@@ -101,6 +102,7 @@ class Outcome:
     kept: Floats
     changed: Floats
     choice: NDArray[np.int64]
+    top: NDArray[np.bool_]
 
 
 def outcome(logits: torch.Tensor, edits: BoardEdits) -> Outcome:
@@ -139,6 +141,7 @@ def judge(logits: NDArray[np.floating], before: NDArray[np.bool_], after: NDArra
             kept=(top & both).sum(1) / both.sum(1),
             changed=((top == after) & either).sum(1) / either.sum(1),
             choice=logits.argmax(1),
+            top=top,
         )
 
 

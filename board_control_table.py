@@ -1,6 +1,6 @@
 """The result of board control: rows, as a table for people and as JSON."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -123,12 +123,10 @@ class BoardControl:
             lines.append([row.name, row.setting, *cells, *extra])
         lines.append(["model, boards as played", "", _cell(self.floor, True), "", "1", _cell(self.floor_legal, False)])
         lines[-1] += [""] * (len(header) - len(lines[-1]))
-        widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
-        body = ["  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in lines]
         where = f"block {self.blocks[0]}" if len(self.blocks) == 1 else f"blocks {self.blocks[0]} to {self.blocks[-1]}"
         title = f"{self.testbed}: {self.n_edits} edited boards, residual stream after {where}, seed {self.seed}"
         published = [f"  {name}: {null:.2f} -> {edit:.2f}" for name, (null, edit) in PUBLISHED.items()]
-        return "\n".join([title, *body, self.verdict, "published, other models (null -> edit):", *published])
+        return "\n".join([title, as_text(lines), self.verdict, "published, other models (null -> edit):", *published])
 
     def to_dict(self) -> dict[str, Any]:
         """JSON."""
@@ -150,3 +148,9 @@ class BoardControl:
 def _cell(estimate: Estimate, with_interval: bool) -> str:
     text = str(estimate)
     return text if with_interval or text == "-" else text.split(" ")[0]
+
+
+def as_text(lines: Sequence[Sequence[str]]) -> str:
+    """Lines of cells with their columns aligned; the first is the header."""
+    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
+    return "\n".join("  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in lines)
