@@ -7,7 +7,7 @@ A "move" of the game is a word; the start token is given, never predicted, and s
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -45,8 +45,8 @@ class WordTokens:
         writes_spaces: whether a word's text in `vocabulary` holds the space before it, as GPT-2's does.
     """
 
-    vocabulary: tuple[str, ...]
-    ids: dict[str, int]
+    vocabulary: tuple[str, ...] = field(repr=False)
+    ids: dict[str, int] = field(repr=False, hash=False)
     pad_id: int = 0
     start_id: int = 1
     writes_spaces: bool = False
