@@ -167,4 +167,5 @@ def rank_of(gram: torch.Tensor) -> int:
 
 def cutoff(eigenvalues: torch.Tensor) -> torch.Tensor:
     """Below this, ascending eigenvalues of a Gram matrix are rounding."""
-    return eigenvalues[-1].clamp(min=1e-300) * len(eigenvalues) * 1e-13
+    largest = eigenvalues[-1:].sum()  # 0 where there are none
+    return largest.clamp(min=1e-300) * len(eigenvalues) * 1e-13

@@ -58,7 +58,7 @@ def fit_mse(
     seen = (counts > 0).nonzero()[:, 0]
     eigenvalues, basis = torch.linalg.eigh(sums.gram[seen][:, seen])
     varies = eigenvalues > cutoff(eigenvalues)
-    shrunk = torch.where(varies, eigenvalues + ridge * counts[seen].mean(), torch.inf)
+    shrunk = torch.where(varies, eigenvalues + ridge * counts[seen].mean().nan_to_num(), torch.inf)
     directions = torch.zeros_like(sums.cross)
     directions[seen] = basis @ ((basis.T @ sums.cross[seen]) / shrunk[:, None])
     if sums.complete:
