@@ -184,19 +184,23 @@ class Unions:
         return f1_score(tp, table.fires, positives)
 
 
-def best_unions(table: Contingency, attribute: int, most: int) -> Unions:
+def best_unions(table: Contingency, attribute: int, most: int, *, at_most_half: bool = True) -> Unions:
     """Best prefix of at most `most` values, sorted by F1; of equal prefixes the shortest.
 
     Args:
         table: counts to choose on.
         attribute: its number.
         most: largest union; 1 chooses the best single value.
+        at_most_half: take no union that covers more than half of the rows with a value. The union of all values holds
+            everywhere, so a latent that always fires would match it.
     """
     part = table.columns(attribute)
     values = np.argsort(-table.f1[:, part], axis=1, kind="stable")[:, :most]
     tp = np.take_along_axis(table.tp[:, part], values, 1).cumsum(1)
     positives = table.positives[part][values].cumsum(1)
     f1 = f1_score(tp, table.fires[:, None], positives)
+    if at_most_half:
+        f1[:, 1:][2 * positives[:, 1:] > table.positives[part].sum()] = -1.0
     size = f1.argmax(1)
     return Unions(values, size + 1, np.take_along_axis(f1, size[:, None], 1)[:, 0])
 

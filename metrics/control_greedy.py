@@ -12,7 +12,8 @@ Conventions   Each step takes the move with the smallest g among latents not use
               activation, not to its reconstruction, so what the dictionary does not explain stays as it was.
 References    Makelov, Lange, Nanda 2024, arXiv 2405.08366 (sparse controllability); repository amakelov/sae.
 Differences from published code
-              1. It swaps only: a latent is removed and added at once. Here three moves, so edits are closer or equal.
+              1. It swaps only: a latent is removed and added at once. Here three moves; being greedy, distances change
+                 either way.
               2. It takes exactly k steps; here it stops when nothing helps, so edits may be smaller.
               3. It may take a latent twice and count its weight twice; here each is used once.
 """

@@ -7,18 +7,22 @@ Equations     F1(j, A) = 2 TP / (|F_j| + |A|), F_j the prompts with f_j > 0, A t
   attribute_found_score  mean over attributes of the share of their values that some latent has at F1 >= threshold
   explained_share_score  share of all firings that come from explained latents
 Conventions   Explanations of latents, and the latent of each value, are chosen on train rows and scored on the others.
-              A union is a prefix of at most `unions` values sorted by F1; the pairs asked for count as an attribute
-              whose values are pairs. Of equal F1s the fewest values, then the attribute named first, then the lowest
-              value or latent. Live means firing on some row. A value with fewer than `min_positives` rows on either
-              side is rare: in the table, out of the score. Attributes with several values a row have no unions.
-              Intervals resample the scored games; choices stay, each F1's resamples are centred on its value, and an
-              interval is widened to hold its value, since counts above a threshold jump.
+              A union is a prefix of at most `unions` values sorted by F1 that covers at most half of the rows; the pairs
+              asked for count as an attribute whose values are pairs. What firing always would score, 2p / (1 + p), has
+              to be beaten as well as the threshold: a latent that is always on stands for nothing.
+              Of equal F1s the fewest values, then the attribute named first, then the lowest value or latent. Live means
+              firing on some row. A value with fewer than `min_positives` rows on either side is rare: in the table, out
+              of the score. Attributes with several values a row have no unions. Intervals resample the scored games;
+              choices stay, each F1's resamples are centred on its value, and an interval is widened to hold its value,
+              since counts above a threshold jump.
 Floor         `shuffled prompts`: the same procedure with the attributes of whole games swapped: what choosing is worth.
 References    Makelov, Lange, Nanda 2024, arXiv 2405.08366 (unions of up to 10 values, 30 for web text; threshold .8 in
               most tables, .6 for causal keep and remove).
 Differences from published code (`protocol="makelov2024"` gives the published form)
               1. There explanations are chosen and scored on the same prompts, without a null: published is higher, most
                  for unions and rare names.
+              2. There unions may cover everything, so that a latent that always fires is explained by a union of both
+                 values of a binary attribute, F1 1: published is higher.
 """
 
 from collections.abc import Mapping, Sequence
@@ -43,7 +47,7 @@ PROPERTIES: dict[str, Properties] = {
         direction="up",
         low=0.0,
         high=1.0,
-        chance="what shuffled prompts score, shown as a floor; a latent that always fires matches a union of half",
+        chance="what shuffled prompts score, shown as a floor",
         needs=_NEEDS,
         symmetries=(*_SAME, "dead latent"),
         notices=(),
@@ -149,21 +153,21 @@ def interpretability(
     side_games = [np.unique(games[rows], return_inverse=True)[1] for rows in sides]
     side_attributes = [[attribute.take(rows) for attribute in every] for rows in sides]
     tables = [contingency(c, a) for c, a in zip(side_codes, side_attributes, strict=True)]
-    found = explain(tables[0], tables[1], every, unions, min_positives)
+    published = protocol != "held-out"
+    found = explain(tables[0], tables[1], every, unions, min_positives, published=published)
     shares = found.shares(threshold)
     again = _replicates(
         found, threshold, *resampled_f1(found, side_codes[1], side_attributes[1], side_games[1], n_resamples, seed)
     )
     floors: dict[str, float] = {}
     if null:
-        swapped = [
-            [attribute.take(order) for attribute in side]
-            for side, order in zip(
-                side_attributes, [shuffled_games(g, seed + i) for i, g in enumerate(side_games)], strict=True
-            )
-        ]
+        # chosen and scored on one sample, the published protocol needs one shuffle
+        orders = [shuffled_games(g, seed if published else seed + i) for i, g in enumerate(side_games)]
+        swapped = [[a.take(order) for a in side] for side, order in zip(side_attributes, orders, strict=True)]
         null_tables = [contingency(c, a) for c, a in zip(side_codes, swapped, strict=True)]
-        floors = explain(null_tables[0], null_tables[1], every, unions, min_positives).shares(threshold)
+        floors = explain(null_tables[0], null_tables[1], every, unions, min_positives, published=published).shares(
+            threshold
+        )
     scores: dict[str, Score] = {}
     for name, value in shares.items():
         details: dict[str, Any] = {"threshold": threshold, "unions": unions, "n_live": int(found.live.sum())}
@@ -194,7 +198,8 @@ def explained_latents(score: Score, threshold: float = 0.6) -> NDArray[np.bool_]
     """
     if score.metric != "interpretable_score" or "value" not in score.features:
         raise ValueError(f"explained_latents reads the table of interpretable_score, got {score.metric}")
-    return np.asarray(score.features["value"]) >= threshold
+    value, always_on = (np.asarray(score.features[name]) for name in ("value", "always_on"))
+    return (value >= threshold) & (value > always_on + 1e-9)
 
 
 def _replicates(
@@ -205,10 +210,11 @@ def _replicates(
     fires: NDArray[np.float64],
 ) -> dict[str, NDArray[np.float64]]:
     """The three shares in every resample."""
-    explained = (latents >= threshold) & found.live
+    bar, value_bar = found.bars(threshold)
+    explained = (latents >= bar) & found.live
     with np.errstate(invalid="ignore"):
         share = np.where(fires.sum(1) > 0, (fires * explained).sum(1) / np.maximum(fires.sum(1), 1), 0.0)
-    hit = values >= threshold
+    hit = values >= value_bar
     groups = [hit[:, mask].mean(1) for mask in found.scored_by_attribute().values()]
     return {
         "interpretable_score": explained.sum(1) / max(1, int(found.live.sum())),
@@ -221,7 +227,8 @@ def _with_tables(scores: dict[str, Score], found: Explained, threshold: float) -
     """The scores with their tables, groups and counts."""
     from dataclasses import replace
 
-    good = found.live & (found.f1 >= threshold)
+    bar, value_bar = found.bars(threshold)
+    good = found.live & (found.f1 >= bar)
     names = [attribute.name for attribute in found.attributes]
     by_attribute = {name: float((good & (found.attribute == i)).sum()) for i, name in enumerate(names)}
     counts = {f"{at:g}": int((found.live & (found.f1 >= at)).sum()) for at in (0.5, 0.6, 0.8, 0.9)}
@@ -234,7 +241,7 @@ def _with_tables(scores: dict[str, Score], found: Explained, threshold: float) -
     )
     second = scores["attribute_found_score"]
     groups = {
-        name: float((found.value_f1[mask] >= threshold).mean()) for name, mask in found.scored_by_attribute().items()
+        name: float((found.value_f1 >= value_bar)[mask].mean()) for name, mask in found.scored_by_attribute().items()
     }
     rare = int((~found.scored & ~found.of_pairs).sum())
     scores["attribute_found_score"] = replace(

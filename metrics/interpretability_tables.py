@@ -42,6 +42,7 @@ class Explained:
         attribute: int64 [H], attribute of the explanation; -1 for none.
         train_f1: float64 [H].
         f1: float64 [H], of the explanation where it is scored.
+        always_on: float64 [H], F1 of firing always for the same explanation, 2p / (1 + p); 0 if not asked for.
         single: the best single value.
         pair: the best pair.
         live: bool [H], fires on some row of either side.
@@ -49,6 +50,7 @@ class Explained:
         latent: int64 [V], best latent of every value; -1 if none ever fired with it.
         value_train_f1: float64 [V].
         value_f1: float64 [V], of that latent where it is scored.
+        value_always_on: float64 [V], F1 of firing always.
         positives: int64 [V], where scored.
         train_positives: int64 [V].
         scored: bool [V], values that count: enough rows, and no pairs.
@@ -61,6 +63,7 @@ class Explained:
     attribute: NDArray[np.int64]
     train_f1: NDArray[np.float64]
     f1: NDArray[np.float64]
+    always_on: NDArray[np.float64]
     single: Kind
     pair: Kind
     live: NDArray[np.bool_]
@@ -68,6 +71,7 @@ class Explained:
     latent: NDArray[np.int64]
     value_train_f1: NDArray[np.float64]
     value_f1: NDArray[np.float64]
+    value_always_on: NDArray[np.float64]
     positives: NDArray[np.int64]
     train_positives: NDArray[np.int64]
     scored: NDArray[np.bool_]
@@ -85,12 +89,17 @@ class Explained:
                 found[attribute.name] = mask
         return found
 
+    def bars(self, threshold: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """F1 that latents [H] and values [V] need: the threshold, and more than firing always would have."""
+        return np.maximum(threshold, self.always_on + 1e-9), np.maximum(threshold, self.value_always_on + 1e-9)
+
     def shares(self, threshold: float) -> dict[str, float]:
         """The three scores; NaN where nothing fires or no value counts."""
         nan = float("nan")
-        good = self.live & (self.f1 >= threshold)
+        bar, value_bar = self.bars(threshold)
+        good, hit = self.live & (self.f1 >= bar), self.value_f1 >= value_bar
         n_live, firings = int(self.live.sum()), int(self.fires.sum())
-        found = [float((self.value_f1[mask] >= threshold).mean()) for mask in self.scored_by_attribute().values()]
+        found = [float(hit[mask].mean()) for mask in self.scored_by_attribute().values()]
         return {
             "interpretable_score": int(good.sum()) / n_live if n_live else nan,
             "attribute_found_score": float(np.mean(found)) if found else nan,
@@ -104,6 +113,7 @@ class Explained:
             "feature": list(range(n_latents)),
             "value": self.f1.tolist(),
             "train_value": self.train_f1.tolist(),
+            "always_on": self.always_on.tolist(),
             "explanation": [self._explanation(j) for j in range(n_latents)],
             "attribute": [self.attributes[i].name if i >= 0 else None for i in self.attribute.tolist()],
             "n_values": self.members.sum(1).tolist(),
@@ -130,6 +140,7 @@ class Explained:
             "group": [name for _, name in labels],
             "value": self.value_f1.tolist(),
             "train_value": self.value_train_f1.tolist(),
+            "always_on": self.value_always_on.tolist(),
             "latent": [i if i >= 0 else None for i in self.latent.tolist()],
             "positives": self.positives.tolist(),
             "train_positives": self.train_positives.tolist(),
@@ -146,9 +157,24 @@ class Explained:
 
 
 def explain(
-    chosen_on: Contingency, scored_on: Contingency, attributes: Sequence[Attribute], unions: int, min_positives: int
+    chosen_on: Contingency,
+    scored_on: Contingency,
+    attributes: Sequence[Attribute],
+    unions: int,
+    min_positives: int,
+    *,
+    published: bool = False,
 ) -> Explained:
-    """Choose explanations and latents on one table, score them on another."""
+    """Choose explanations and latents on one table, score them on another.
+
+    Args:
+        chosen_on: counts to choose on.
+        scored_on: counts to score on.
+        attributes: pairs last.
+        unions: most values in a union.
+        min_positives: fewest rows on each side for a value to count.
+        published: unions of any size, and no comparison with firing always.
+    """
     n_latents = len(chosen_on.fires)
     rows = np.arange(n_latents)
     best: list[tuple[Unions, NDArray[np.float64]]] = []
@@ -156,7 +182,7 @@ def explain(
     for i, attribute in enumerate(attributes):
         alone = best_unions(chosen_on, i, 1)
         singles.append((alone, alone.scored(scored_on, i)))
-        union = best_unions(chosen_on, i, unions) if attribute.exclusive else alone
+        union = best_unions(chosen_on, i, unions, at_most_half=not published) if attribute.exclusive else alone
         best.append((union, union.scored(scored_on, i)))
     train_f1 = np.stack([union.f1 for union, _ in best])
     width = np.stack([union.size for union, _ in best])
@@ -177,12 +203,15 @@ def explain(
     value_f1 = f1_score(scored_on.tp[latent, columns], scored_on.fires[latent], scored_on.positives)
     of_pairs = np.repeat([bool(attribute.parts) for attribute in attributes], np.diff(chosen_on.offsets))
     scored = np.minimum(chosen_on.positives, scored_on.positives) >= min_positives
+    n_always = 0 if published else scored_on.n_rows
+    covered = members.astype(np.int64) @ scored_on.positives
     return Explained(
         attributes=attributes,
         members=members,
         attribute=attribute_of,
         train_f1=train_f1[attribute_of, rows],
         f1=np.where(attribute_of >= 0, np.stack([f1 for _, f1 in best])[attribute_of, rows], 0.0),
+        always_on=f1_score(np.minimum(covered, n_always), np.full(n_latents, n_always), covered),
         single=_kind(singles, [i for i, a in enumerate(attributes) if not a.parts], n_latents),
         pair=_kind(singles, [i for i, a in enumerate(attributes) if a.parts], n_latents),
         live=(chosen_on.fires > 0) | (scored_on.fires > 0),
@@ -190,6 +219,9 @@ def explain(
         latent=np.where(value_train_f1 > 0, latent, -1),
         value_train_f1=value_train_f1,
         value_f1=np.where(value_train_f1 > 0, value_f1, 0.0),
+        value_always_on=f1_score(
+            np.minimum(scored_on.positives, n_always), np.full(len(latent), n_always), scored_on.positives
+        ),
         positives=scored_on.positives,
         train_positives=chosen_on.positives,
         scored=scored & ~of_pairs,
