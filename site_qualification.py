@@ -225,7 +225,7 @@ def fit_site_dictionaries(
     n_fit: int = 6000,
     seed: int = 0,
 ) -> dict[Node, AttributeDictionary]:
-    """Mean codes of IO, S and Pos at every node, from pairs that training sees; in the world's mix of tasks by default."""
+    """Mean codes of IO, S and Pos at every node, from pairs that training sees; by default in the mix of tasks."""
     prompts = game.prompts(n_fit, [seed, 0], task=task, pairs="train")
     values = read_nodes(model, prompts.tokens, prompts.positions, nodes)
     return {
