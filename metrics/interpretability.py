@@ -7,10 +7,10 @@ Equations     F1(j, A) = 2 TP / (|F_j| + |A|), F_j the prompts with f_j > 0, A t
   attribute_found_score  mean over attributes of the share of their values that some latent has at F1 >= threshold
   explained_share_score  share of all firings that come from explained latents
 Conventions   Explanations of latents, and the latent of each value, are chosen on train rows and scored on the others.
-              A union is a prefix of at most `unions` values sorted by F1 that covers at most half of the rows; the pairs
+              A union is a prefix of at most `unions` values sorted by F1 that covers at most half of the rows; pairs
               asked for count as an attribute whose values are pairs. What firing always would score, 2p / (1 + p), has
               to be beaten as well as the threshold: a latent that is always on stands for nothing.
-              Of equal F1s the fewest values, then the attribute named first, then the lowest value or latent. Live means
+              Of equal F1s the fewest values, then the attribute named first, then the lowest value or latent. Live is
               firing on some row. A value with fewer than `min_positives` rows on either side is rare: in the table, out
               of the score. Attributes with several values a row have no unions. Intervals resample the scored games;
               choices stay, each F1's resamples are centred on its value, and an interval is widened to hold its value,
@@ -21,8 +21,8 @@ References    Makelov, Lange, Nanda 2024, arXiv 2405.08366 (unions of up to 10 v
 Differences from published code (`protocol="makelov2024"` gives the published form)
               1. There explanations are chosen and scored on the same prompts, without a null: published is higher, most
                  for unions and rare names.
-              2. There unions may cover everything, so that a latent that always fires is explained by a union of both
-                 values of a binary attribute, F1 1: published is higher.
+              2. The published formula lets a union cover everything, so that a latent that always fires is explained by
+                 both values of a binary attribute, F1 1: published is higher.
 """
 
 from collections.abc import Mapping, Sequence
