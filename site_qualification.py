@@ -205,7 +205,7 @@ def qualify_sites(
     found: dict[tuple[str, str], SiteQualification] = {}
     for kind in dict.fromkeys(kinds.values()):
         dictionaries = fit_site_dictionaries(model, game, nodes, task=fit_task or kind, n_fit=n_fit, seed=seed)
-        base = test_prompts(game, n_test, task=kind, seed=seed)
+        base = prompts_to_score(game, n_test, task=kind, seed=seed)
         before = read_nodes(model, base.tokens, base.positions, nodes)
         clean = run_patched(model, base.tokens, base.positions, {})
         sites = [_Site(model, base, kind, clean, section, dictionaries, before) for section in sections]
@@ -234,7 +234,7 @@ def fit_site_dictionaries(
     }
 
 
-def test_prompts(game: IOI, n: int, *, task: str, seed: int) -> Prompts:
+def prompts_to_score(game: IOI, n: int, *, task: str, seed: int) -> Prompts:
     """Prompts to score: held-out pairs of names, and in the full vocabulary only names that no counterfactual takes."""
     return game.prompts(n, [seed, 1], task=task, pairs="held-out", names="base")
 

@@ -93,9 +93,17 @@ def patch(
     pairs: PatchPairs,
     sections: Iterable[CrossSection | Node],
     *,
+    clean: Floats | None = None,
     batch_size: int = 512,
 ) -> dict[str, Floats]:
     """True effect of patching every section (or single node) from source into base, by name.
+
+    Args:
+        model: on any device.
+        pairs: base and source.
+        sections: what to patch, each on its own.
+        clean: float64 [N], scores of the bases as `clean_scores` gives them; None computes them.
+        batch_size: pairs a pass.
 
     Returns:
         float64 [N], nats: score with the patch minus score of the clean base.
@@ -104,7 +112,8 @@ def patch(
         KeyError: an unknown hook point or semantic position.
         ValueError: pairs that the model cannot take.
     """
-    clean, _ = clean_scores(model, pairs, batch_size=batch_size)
+    if clean is None:
+        clean, _ = clean_scores(model, pairs, batch_size=batch_size)
     effects: dict[str, Floats] = {}
     for section in sections:
         nodes = (section,) if isinstance(section, Node) else section.nodes
