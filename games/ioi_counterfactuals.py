@@ -105,10 +105,10 @@ def _other_names(pool: Ints, taken: Ints, generator: np.random.Generator) -> Int
     order = np.full(int(max(pool.max(), taken.max())) + 1, -1, dtype=np.int64)
     order[pool] = np.arange(len(pool))
     ranks = np.sort(order[taken], axis=0)  # -1: not in the pool
-    free = len(pool) - (ranks >= 0).sum(0)
+    free = len(pool) - (ranks >= 0).sum(0, dtype=np.int64)
     if (free < 1).any():
         raise ValueError(f"the pool of {len(pool)} names leaves none for row {int(np.argmin(free))}")
-    chosen = (generator.random(taken.shape[1]) * free).astype(np.int64)
+    chosen = (generator.random(int(taken.shape[1])) * free).astype(np.int64)
     for rank in ranks:  # in increasing order: skip each taken place that lies at or before the chosen one
         chosen += (rank >= 0) & (chosen >= rank)
     return pool[chosen]

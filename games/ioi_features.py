@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from .features import Feature, FeatureSet
 from .ioi_prompts import Ints, Prompts, Words
-from .ioi_templates import END, FIRST_TOKEN, ORDINALS, SECOND_TOKEN, TASKS, TEMPLATES, THIRD_TOKEN
+from .ioi_templates import END, FIRST_TOKEN, N_TOKENS, ORDINALS, SECOND_TOKEN, TASKS, TEMPLATES, THIRD_TOKEN
 
 _PLACE_TOKEN: Ints = np.array([template.place or 0 for template in TEMPLATES])
 _OBJECT_TOKEN: Ints = np.array([template.object or 0 for template in TEMPLATES])
@@ -166,7 +166,7 @@ def label_prompts(
     prompts: Prompts, found: tuple[Family, ...], features: FeatureSet, scored: tuple[str, ...], tasks: tuple[int, ...]
 ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
     """Packed labels uint8 [N, 19, bytes] and where they are given, bool [N, 19]: at the scored semantic positions."""
-    n, length = prompts.tokens.shape
+    n, length = len(prompts), N_TOKENS
     labels = np.zeros((n, length, features.n_bytes), dtype=np.uint8)
     marked = np.zeros((n, length), dtype=np.bool_)
     rows = np.arange(n)

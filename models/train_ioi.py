@@ -30,6 +30,17 @@ CHUNK = 64
 """Batches whose prompts are drawn together; decides what prompts form a batch."""
 
 
+IOI_SEEDS: dict[int, tuple[int, float, float]] = {
+    0: (1200, 1.0, 1.0),
+    1: (800, 0.9998, 1.0),
+    2: (800, 1.0, 1.0),
+    3: (1000, 1.0, 0.9999),
+}
+"""Seeds that were tried, all of them accurate: the step training stopped at, and the accuracy on 10,000 plain and on
+10,000 ordinal held-out prompts. Until then seed 0 answered every plain prompt and guessed at the ordinal ones (.48 at
+step 800); seed 1 answered 91 % of the ordinal ones at step 200."""
+
+
 @dataclass(frozen=True)
 class IOIRecipe:
     """How an IOI model is trained; the defaults are those of the shipped models.
