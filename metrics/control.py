@@ -232,7 +232,9 @@ def _minimal(
         "budgets": sorted(by_budget),
         "n_prompts": int(changed.sum()),
         "never": _mean((size[changed] < 0).astype(np.float64)),
-        "share_by_budget": {str(k): _mean(((size > 0) & (size <= k))[changed] * 1.0) for k in sorted(by_budget)},
+        "share_by_budget": {
+            str(k): _mean(((size > 0) & (size <= k))[changed].astype(np.float64)) for k in sorted(by_budget)
+        },
     }
     if not changed.any():
         nan = float("nan")

@@ -1,3 +1,4 @@
+# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false, reportUnknownVariableType=false
 """Edits by meaning: take out the latents that stand for the old value, put in those that stand for the new one.
 
 Question      Do the interpretations of latents, found on training data, say which latents to change?

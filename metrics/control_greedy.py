@@ -1,3 +1,4 @@
+# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false, reportUnknownVariableType=false
 """Greedy edits: the few latents whose change brings one activation closest to another.
 
 Question      Blind to what latents mean: which at most k of them turn a source activation into its counterfactual?
@@ -140,8 +141,19 @@ def _on_cpu(
     gram = vectors @ vectors.T if dense else torch.zeros((0, 0), dtype=torch.float64)
     feature, kind = np.full((n, k_max), -1, np.int64), np.full((n, k_max), -1, np.int8)
     change, distance = np.zeros((n, k_max)), np.zeros((n, k_max + 1))
-    arrays = [tensor.contiguous().numpy() for tensor in (source, target, vectors, vectors.square().sum(1), gram)]
-    greedy_rows(*arrays, start.clone().numpy(), TIE, feature, kind, change, distance)
+    greedy_rows(
+        source.contiguous().numpy(),
+        target.contiguous().numpy(),
+        vectors.contiguous().numpy(),
+        vectors.square().sum(1).numpy(),
+        gram.numpy(),
+        start.clone(memory_format=torch.contiguous_format).numpy(),
+        TIE,
+        feature,
+        kind,
+        change,
+        distance,
+    )
     found = [torch.from_numpy(part) for part in (feature, kind, change, distance)]
     return found[0], found[1], found[2], found[3]
 

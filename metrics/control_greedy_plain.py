@@ -1,3 +1,4 @@
+# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false, reportUnknownVariableType=false
 """The greedy edit as a definition, and the exact one: slow, short, and what the fast form is tested against."""
 
 from itertools import combinations, product

@@ -1,3 +1,4 @@
+# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false, reportUnknownVariableType=false
 """Keep or remove the explained latents: activations to run the model on, scored as sufficiency and necessity.
 
 Question      Do the explained latents carry the task? Keep only them (does it still work?), or remove only them (does

@@ -115,15 +115,15 @@ class Explained:
             "train_value": self.train_f1.tolist(),
             "always_on": self.always_on.tolist(),
             "explanation": [self._explanation(j) for j in range(n_latents)],
-            "attribute": [self.attributes[i].name if i >= 0 else None for i in self.attribute.tolist()],
+            "attribute": [self.attributes[int(i)].name if i >= 0 else None for i in self.attribute],
             "n_values": self.members.sum(1).tolist(),
             "fires": self.fires.tolist(),
             "live": self.live.tolist(),
         }
         for name, kind in (("single", self.single), ("pair", self.pair)):
             table[name] = [
-                self.attributes[i].label(v) if i >= 0 else None
-                for i, v in zip(kind.attribute.tolist(), kind.value.tolist(), strict=True)
+                self.attributes[int(i)].label(int(v)) if i >= 0 else None
+                for i, v in zip(kind.attribute, kind.value, strict=True)
             ]
             table[f"{name}_value"] = [
                 float(v) if i >= 0 else None for i, v in zip(kind.attribute, kind.f1, strict=True)
@@ -298,7 +298,7 @@ def _weighted(
     weights: NDArray[np.float64], games: NDArray[np.int64], columns: NDArray[np.int64], width: int
 ) -> NDArray[np.float64]:
     """Weighted counts of (game, column) pairs, float64 [R, width]."""
-    from scipy.sparse import csr_matrix
+    from scipy.sparse import csr_matrix  # pyright: ignore[reportMissingTypeStubs]
 
     counts: Any = csr_matrix((np.ones(len(games)), (columns, games)), shape=(width, weights.shape[1]))
     return np.asarray((counts @ weights.T).T)
