@@ -12,7 +12,8 @@ Method: every position has the exclusive or of one random number a square and st
 again gives the hash of the board without q, so that equal hashes are found by one sort a square. A hash only proposes:
 every pair is compared square by square before it counts. Early boards recur in many games, and pairs grow with the
 square of that, so at most `per_key` positions of one board without q and state of q are used, drawn by the seed; of
-games that began with the same moves only one is taken.
+games that began with the same moves only one is taken. Random games have such pairs in their first moves only;
+branching_games.py makes games that have them at every stage.
 """
 
 from dataclasses import dataclass, fields
