@@ -100,6 +100,7 @@ def board_control(
         estimates |= _side_effects(clean[1], arrived, ready, method, setting, resampler)
         kinds_of = _by_kind(found, null, untouched, reporting, n_resamples, seed)
         rows.append(ControlRow(method.name, method.role, method.say(setting), estimates, kinds_of, tried))
+    assert null is not None  # it is always among the methods
     return BoardControl(
         testbed=bed.name,
         protocol=layers,
@@ -110,6 +111,7 @@ def board_control(
         rows=tuple(rows),
         floor=resampler.mean(untouched.error),
         floor_legal=resampler.mean(untouched.legal),
+        room=resampler.ratio(null.error - untouched.error, null.error),
         details=ready.details | {"kinds": dict(zip(*_counts(reporting.kind), strict=True))},
     )
 

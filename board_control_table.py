@@ -20,6 +20,7 @@ COLUMNS = {
     "weight": "removed",
 }
 WITH_INTERVAL = ("error", "success", "isolation")
+ROOM = 0.25  # of the null's error; with less, success is a ratio of small numbers
 PUBLISHED = {
     "Li et al. 2022, nonlinear probes, natural boards": (2.68, 0.12),
     "Li et al. 2022, nonlinear probes, unnatural boards": (2.59, 0.06),
@@ -73,6 +74,7 @@ class BoardControl:
         rows: the null first.
         floor: the model's own error on the boards as they were played.
         floor_legal: how often its first choice is legal there.
+        room: share of the null's error that a perfect edit would take away: (null - floor) / null.
         details: explained variance and rank of the supervised directions, accuracy of the judging probes, kinds.
     """
 
@@ -85,6 +87,7 @@ class BoardControl:
     rows: tuple[ControlRow, ...]
     floor: Estimate
     floor_legal: Estimate
+    room: Estimate
     details: Mapping[str, Any]
 
     def row(self, name: str) -> ControlRow:
@@ -100,17 +103,19 @@ class BoardControl:
 
     @property
     def good_enough(self) -> bool:
-        """Whether the model plays well enough to judge edits by its moves: null error at least twice the floor's."""
-        return self.row("null").estimates["error"].low >= 2 * self.floor.high
+        """Whether the model plays well enough to judge edits by its moves: at least a quarter of room."""
+        return self.room.low >= ROOM
 
     @property
     def verdict(self) -> str:
         """What `good_enough` says, with its figures."""
         null = self.row("null").estimates["error"]
-        told = f"without an edit the moves miss the edited board's by {null}; the model's own error is {self.floor}"
-        if self.good_enough:
-            return f"the model plays well enough to judge edits: {told}"
-        return f"the model does not play well enough to judge edits by its moves: {told}"
+        told = (
+            f"without an edit the moves miss the edited board's by {null}, the model's own error is {self.floor}, so "
+            f"that a perfect edit would take away {self.room} of the error (wanted: {ROOM:g})"
+        )
+        plays = "plays well enough" if self.good_enough else "does not play well enough"
+        return f"the model {plays} to judge edits by its moves: {told}"
 
     def table(self, *, kinds: bool = False) -> str:
         """The rows as text; with one column more for the success on each kind of edit if asked."""
@@ -140,6 +145,7 @@ class BoardControl:
             "good_enough": self.good_enough,
             "floor": self.floor.to_dict(),
             "floor_legal": self.floor_legal.to_dict(),
+            "room": self.room.to_dict(),
             "details": dict(self.details),
             "rows": [row.to_dict() for row in self.rows],
         }

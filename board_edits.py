@@ -118,7 +118,7 @@ class BoardEdits:
 
     @cached_property
     def game_id(self) -> NDArray[np.int64]:
-        """Game of every edit; edits of one game are resampled together."""
+        """Edits after the same moves share a number, and are resampled together."""
         return np.unique(self.tokens, axis=0, return_inverse=True)[1].reshape(-1).astype(np.int64)
 
     @cached_property
