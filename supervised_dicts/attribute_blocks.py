@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-Attributes = Mapping[str, NDArray[np.int64]] | Mapping[str, torch.Tensor]
+Attributes = Mapping[str, NDArray[np.int64] | torch.Tensor]
 PARAMETRISATIONS = ("independent", "coupled", "slots")
 
 
