@@ -1,6 +1,6 @@
 """A model run with its residual stream edited at one position of every row: the last move."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,7 +25,7 @@ def read_at(
     model: "TransformerBridge",
     tokens: NDArray[np.int64],
     position: NDArray[np.int64],
-    hooks: Mapping[str, str] | list[str],
+    hooks: Sequence[str],
     batch_size: int = 256,
 ) -> dict[str, torch.Tensor]:
     """Activations at one position of every row, at several hook points in one pass.

@@ -1,13 +1,14 @@
 """The picture of what is decodable, represented and used: one point a feature group."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .data.hdf5 import partial_file
 
 if TYPE_CHECKING:
+    from .board_control_scores import Estimate
     from .causal_decorative import CausalDecorative
 
 
@@ -40,14 +41,11 @@ def plot(result: "CausalDecorative", path: str | Path) -> None:
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     axes.axhline(1, color="#888888", linewidth=0.8, linestyle="--")
-    for estimates, centre, horizontal in (("decodable", across, True), ("used", up, False)):
-        low = centre - np.array([row[estimates].low for row in rows])
-        high = np.array([row[estimates].high for row in rows]) - centre
-        spread = np.nan_to_num(np.clip([low, high], 0, None))
-        if not horizontal:
-            spread[0] = np.minimum(spread[0], 0.99 * centre)  # a log scale has no zero
-        bars = {"xerr": spread} if horizontal else {"yerr": spread}
-        axes.errorbar(across, up, fmt="none", ecolor="#bbbbbb", elinewidth=0.8, zorder=1, **bars)
+    bars: dict[str, Any] = {"fmt": "none", "ecolor": "#bbbbbb", "elinewidth": 0.8, "zorder": 1}
+    axes.errorbar(across, up, xerr=_spread([row["decodable"] for row in rows], across), **bars)
+    lengths = _spread([row["used"] for row in rows], up)
+    lengths[0] = np.minimum(lengths[0], 0.99 * up)  # a log scale has no zero
+    axes.errorbar(across, up, yerr=lengths, **bars)
     points = axes.scatter(
         across, up, c=shade, cmap="viridis", vmin=0, vmax=1, s=40, zorder=2, edgecolor="white", linewidth=0.5
     )
@@ -61,6 +59,12 @@ def plot(result: "CausalDecorative", path: str | Path) -> None:
     metadata = {"Date": None} if kind == "svg" else None  # the same result, the same bytes
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": "fiducial"}), partial_file(path) as partial:
         figure.savefig(partial, format=kind, metadata=metadata, dpi=120)
+
+
+def _spread(estimates: "list[Estimate]", centre: np.ndarray) -> np.ndarray:
+    """Lengths of error bars below and above, float [2, n]."""
+    ends = np.array([[estimate.low, estimate.high] for estimate in estimates]).reshape(-1, 2).T
+    return np.nan_to_num(np.clip([centre - ends[0], ends[1] - centre], 0, None))
 
 
 def _apart(x: np.ndarray, y: np.ndarray) -> list[tuple[float, float]]:

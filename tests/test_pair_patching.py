@@ -59,7 +59,7 @@ def test_a_patch_of_the_last_block_is_the_source_and_a_supervised_edit_goes_its_
     null, edit = found.rows["null"], found.rows["supervised, sized"]
     assert null["success"].value == 0
     assert edit["success"].value > 0.3
-    assert edit["patch"].value > null["patch"].value
+    assert edit["source"].value > null["source"].value
     assert edit["isolation"].value > 0.9
     assert "full patch after block 1 (the site)" in found.table()
     assert found.to_dict()["rows"]["null"]["success"]["value"] == 0
