@@ -206,7 +206,7 @@ def legal_move_errors(logits: NDArray[np.floating], allowed: NDArray[np.bool_]) 
     order = np.argsort(-np.asarray(logits), axis=1, kind="stable")
     n_legal = allowed.sum(1)
     ranked = np.take_along_axis(allowed, order, 1)
-    inside = np.less(np.arange(allowed.shape[1]), n_legal[:, None])
+    inside = np.less(np.arange(int(allowed.shape[1])), n_legal[:, None])
     return 2.0 * (n_legal - np.logical_and(ranked, inside).sum(1)).astype(np.float64)
 
 

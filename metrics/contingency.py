@@ -174,7 +174,7 @@ class Unions:
 
     def members(self) -> NDArray[np.bool_]:
         """Which of `values` belong to the union, bool [H, M]."""
-        return np.less(np.arange(self.values.shape[1]), self.size[:, None])
+        return np.less(np.arange(int(self.values.shape[1])), self.size[:, None])
 
     def scored(self, table: Contingency, attribute: int) -> NDArray[np.float64]:
         """F1 of the same unions on another table, float64 [H]."""
