@@ -128,3 +128,25 @@ def test_unreachable_name(monkeypatch):
     monkeypatch.setattr(TransformerBridge, "boot_transformers", fail)
     with pytest.raises(ConnectionError, match="give the folder"):
         load_gpt2("gpt2")
+
+
+def test_attribution_is_the_slope_of_patching(folder):
+    from fiducial.models.attribution import attribute, components
+    from fiducial.models.patch_pairs import PatchPairs
+
+    model = load_gpt2(folder)
+    rng = np.random.default_rng(0)
+    positions = [{"s2": rng.integers(1, 4, N), "end": rng.integers(4, P, N)} for _ in range(2)]
+    base, source = rng.integers(0, 97, (2, N, P))
+    pairs = PatchPairs(base, positions[0], source, positions[1], np.full((N, 1), 3), np.full((N, 1), 60), "end", "test")
+    nodes = components(model, ["s2", "end"])[::7]
+    effects = attribute(model, pairs, nodes)
+    before = read_nodes(model, base, positions[0], nodes)
+    after = read_nodes(model, source, positions[1], nodes)
+    for node in nodes:
+        ends = []
+        for step in (0.02, -0.02):
+            moved = {node: before[node] + step * (after[node] - before[node])}
+            ends.append(pairs.score(run_patched(model, base, positions[0], moved).double()).numpy())
+        slope = (ends[0] - ends[1]) / 0.04
+        np.testing.assert_allclose(effects[node], slope, atol=0.01 * (1 + np.abs(slope).max()), err_msg=node.name)
