@@ -172,8 +172,9 @@ def board_edits(game: Game, n: int, seed: int, *, kinds: Sequence[str] | None = 
         ValueError: a game without a board, or kinds that it does not know.
     """
     squares = Squares.of(game.features)
-    if hasattr(game, "square_edits"):
-        made: Any = game.square_edits(n, seed, kinds=kinds)
+    draw: Any = getattr(game, "square_edits", None)
+    if draw is not None:
+        made = draw(n, seed, kinds=kinds)
         return BoardEdits(
             made.tokens,
             made.position,

@@ -100,7 +100,7 @@ def edited_logits(
     found: list[tuple[torch.Tensor, torch.Tensor]] = []
     with torch.set_grad_enabled(gradient):
         for rows, part, at in _batches(model, tokens, position, batch_size):
-            hooks = [(names[name], putter(name, change, rows, at)) for name, change in changes.items()]
+            hooks: list[Any] = [(names[name], putter(name, change, rows, at)) for name, change in changes.items()]
             logits = model.run_with_hooks(part, fwd_hooks=hooks, return_type="logits")
             found.append((rows, logits[torch.arange(len(at), device=logits.device), at].float().cpu()))
     order = torch.cat([rows for rows, _ in found]).argsort()
