@@ -46,6 +46,7 @@ def losses(
             for penalty in PENALTIES:
                 best = grid.best(penalty)
                 row |= {f"{name}@{penalty}": best["loss"], f"{name}_l0@{penalty}": best["l0"]}
+                row[f"{name}_gain@{penalty}"] = grid.empty - best["loss"]  # of its own: a csv rounds to six digits
         return row
 
     return resume([{"version": VERSION, "n": n, "seed": seed} for seed in range(seeds)], measure, kept, say)
@@ -113,7 +114,7 @@ def by_penalty(wide: pd.DataFrame) -> pd.DataFrame:
                 "penalty": penalty,
                 "dictionary": name,
                 "loss": record[f"{name}@{penalty}"],
-                "gain": record["empty"] - record[f"{name}@{penalty}"],
+                "gain": record[f"{name}_gain@{penalty}"],
                 "l0": record[f"{name}_l0@{penalty}"],
             }
             for record in wide.to_dict("records")

@@ -7,9 +7,10 @@ Equations     TP[l, v]  rows on which latent l fires (> 0) and the attribute has
                         of attributes the model uses: 0 if none is found less than a weaker one
 Conventions   The latent of a value is the one of highest F1 on the rows that choose, of equals the lowest; it is scored
               on the others. A value -1 means that the row has none. Values on fewer than `min_positives` rows of either
-              side are left out and counted. Intervals resample games (prompts), with the chosen latents held.
-              Attributes that the model does not use (`effects` below `min_effect`) are reported, but take no part in
-              occlusion_error: not to find what does not matter is no fault.
+              side are left out and counted. Intervals resample games (prompts), with the chosen latents and the pair
+              held, and replicates are centred on the value. Attributes that the model does not use (`effects` below
+              `min_effect`) are reported, but take no part in occlusion_error: not to find what does not matter is no
+              fault.
 References    Makelov, Lange, Nanda 2024 (arXiv 2405.08366), section on feature occlusion; threshold .5 is theirs.
 Differences from published code
               1. The paper chooses latents and counts found values on the same rows: protocol "makelov2024" does that.
@@ -118,7 +119,8 @@ def occlusion(
     for name, v in values.items():
         chosen = choose(codes, v, choosing, reporting, min_positives)
         f1, f1s = resampled_f1(codes, v, chosen, reporting, games, n_resamples, seed)
-        found[name], replicates[name] = float((f1 > threshold).mean()), (f1s > threshold).mean(1)
+        found[name] = float((f1 > threshold).mean())
+        replicates[name] = centred((f1s > threshold).mean(1), found[name])
         left_out[name] = len(np.unique(v[v >= 0])) - len(f1)
         kept = np.flatnonzero(chosen >= 0)
         columns = {"feature": [f"{name}={i}" for i in kept], "latent": chosen[kept].tolist(), "f1": f1.tolist()}
@@ -139,6 +141,14 @@ def occlusion(
     }
     name = "held-out" if protocol == "fiducial" else protocol
     return stamped({key: replace(score, protocol=name) for key, score in scores.items()}, PROPERTIES)
+
+
+def centred(replicates: NDArray[np.float64], value: float) -> NDArray[np.float64]:
+    """Replicates of a share, shifted to have the value as their mean, in 0 to 1.
+
+    A share of values above a threshold is not resampled around itself: if most lie just below, noise lifts some over.
+    """
+    return (replicates - replicates.mean() + value).clip(0, 1)
 
 
 def as_values(given: NDArray[np.integer], n_rows: int, name: str) -> NDArray[np.int64]:
@@ -305,7 +315,7 @@ def _occlusion_error(
         reason = f"needs two attributes that the model uses, of different variance share; used are {used}"
         return Score("occlusion_error", nan, nan, nan, details={"undefined": reason})
     strong, weak = max(pairs, key=lambda pair: found[pair[0]] - found[pair[1]])
-    gaps = np.stack([replicates[a] - replicates[b] for a, b in pairs]).max(0).clip(0)
+    gaps = (replicates[strong] - replicates[weak]).clip(0)
     value = max(0.0, found[strong] - found[weak])
     worst = {"found_more": strong, "found_less": weak} if value > 0 else {}
     return Score("occlusion_error", value, *interval(gaps), details=worst, replicates=gaps)
