@@ -31,7 +31,7 @@ SNAPSHOTS = (100, 200, 300, 500, 1000, 2000, 4000, 8000, 16_000)
 SHOWN = {"topk": (300, 500, 1000, 4000, 16_000), "l1": (1000, 2000, 4000, 8000, 16_000)}  # as curves over the ratio
 TABLE = (300, 500, 1000, 4000)
 STEPS = {1.0: 4000, 1.25: 4000, 1.5: 16_000, 2.0: 16_000, 3.0: 16_000}  # where more steps could still tell
-LONG_SEEDS = 1  # trained that long; the others to 1000 steps
+LONG_SEEDS = 2  # trained that long; the others to 1000 steps
 L1_STEPS = {1.0: 16_000, 1.5: 16_000, 2.0: 16_000}
 
 
@@ -107,6 +107,7 @@ def by_step(wide: pd.DataFrame) -> pd.DataFrame:
 def draw(frame: pd.DataFrame) -> Figure:
     """Found share against the norm ratio and against training, TopK above and L1 below."""
     kinds = [kind for kind in ("topk", "l1") if (frame["kind"] == kind).any()]
+    colour_of = dict(zip(sorted(set(frame["ratio"])), COLOURS, strict=False))
     fig, axes = figure(3, len(kinds), size=(3.4, 2.7))
     for row, kind in zip(axes, kinds, strict=True):
         part = frame[frame["kind"] == kind]
@@ -114,33 +115,38 @@ def draw(frame: pd.DataFrame) -> Figure:
         name = f"TopK {setting:.0f}" if kind == "topk" else f"L1 {setting:g}"
         steps = [s for s in SHOWN[kind] if (part["step"] == s).any()] or sorted(set(part["step"]))
         for colour, step in zip(COLOURS, steps, strict=False):
-            at = part[part["step"] == step]
-            line(row[0], at, "ratio", "low", label=f"{step:,} steps", colour=colour)
+            curve(row[0], part[part["step"] == step], "ratio", "low", label=f"{step:,} steps", colour=colour)
         last = part[part["step"] == steps[-1]]
-        line(row[0], last, "ratio", "high", label=f"high, {steps[-1]:,}", colour="black", linestyle=":")
+        curve(row[0], last, "ratio", "high", label=f"high, {steps[-1]:,}", colour="black", linestyle=":")
         row[0].set(xlabel="norm of high / norm of low", title=f"{name}: low values found (F1 > .5)")
-        for colour, (ratio, cells) in zip(COLOURS, part.groupby("ratio"), strict=False):
-            line(row[1], cells, "step", "low", label=f"ratio {ratio:g}", colour=colour)
-            line(row[2], cells, "step", "low_90", label=f"ratio {ratio:g}", colour=colour)
-            line(row[1], cells, "step", "high", label=None, colour=colour, linestyle=":", marker="")
-            line(row[2], cells, "step", "high_90", label=None, colour=colour, linestyle=":", marker="")
+        row[0].legend(loc="lower left" if kind == "topk" else "upper right", fontsize=7)
+        for ratio, cells in part.groupby("ratio"):
+            given = {"colour": colour_of[ratio], "marker": ""}
+            for ax, suffix in ((row[1], ""), (row[2], "_90")):
+                curve(ax, cells, "step", f"low{suffix}", label=f"ratio {ratio:g}", colour=colour_of[ratio])
+                curve(ax, cells, "step", f"high{suffix}", label=None, linestyle=":", **given)
         row[1].set(xlabel="steps of training", xscale="log", title=f"{name}: found, F1 > .5 (dotted: high)")
         row[2].set(xlabel="steps of training", xscale="log", title=f"{name}: found, F1 > .9 (dotted: high)")
+        row[2].legend(fontsize=7)
         for ax in row:
             ax.set_ylim(-0.04, 1.04)
-            ax.legend()
-    counts = part_counts(frame)
-    fig.suptitle(f"share of 216 values of each attribute; {counts}; bands are 95 % t intervals", fontsize=8)
+    fig.suptitle(f"share of 216 values of each attribute; {counted(frame)}; bands are 95 % t intervals", fontsize=8)
     return fig
 
 
-def part_counts(frame: pd.DataFrame) -> str:
+def curve(ax: Any, frame: pd.DataFrame, x: str, y: str, **style: Any) -> None:
+    """Means over SAEs, with intervals where there are at least three."""
+    many = frame.groupby(x)["seed"].transform("nunique") >= 3
+    line(ax, frame.assign(**{y: frame[y].where(many, frame.groupby(x)[y].transform("mean"))}), x, y, **style)
+
+
+def counted(frame: pd.DataFrame) -> str:
     """How many SAEs stand behind a point."""
     told_of: list[str] = []
     for kind, part in frame.groupby("kind", sort=False):
-        seeds = part.groupby("ratio")["seed"].nunique()
-        low, high = int(seeds.min()), int(seeds.max())
-        told_of.append(f"{low if low == high else f'{low} to {high}'} {kind} SAEs a ratio")
+        seeds = part.groupby(["ratio", "step"])["seed"].nunique()
+        some = " or ".join(str(n) for n in sorted(set(seeds), reverse=True))
+        told_of.append(f"{'TopK' if kind == 'topk' else 'L1'}: {some} SAE{'s' if some != '1' else ''} a point")
     return ", ".join(told_of)
 
 
@@ -177,7 +183,7 @@ def main() -> None:
     asked = arguments(__doc__, seeds=5, samples=40_000)
     long, short = range(LONG_SEEDS), range(LONG_SEEDS, asked.seeds)
     cells = cells_of("topk", 2, STEPS, long) + cells_of("topk", 2, dict.fromkeys(STEPS, 1000), short)
-    cells += cells_of("l1", 0.4, L1_STEPS, long)
+    cells += cells_of("l1", 0.4, L1_STEPS, range(1))
     n_scored = 20_000
     if asked.quick:
         cells = cells_of("topk", 2, {1.0: 110, 2.0: 30}, [0]) + cells_of("l1", 0.4, {1.0: 30}, [0])

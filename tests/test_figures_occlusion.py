@@ -46,7 +46,7 @@ def test_rows_of_one_training_become_rows_of_its_snapshots():
     )
     long = figure_occlusion.by_step(wide)
     assert long[["step", "low"]].to_numpy().tolist() == [[300, 0.1], [500, 0.7]]  # the short one tells nothing new
-    assert figure_occlusion.part_counts(long) == "1 topk SAEs a ratio"
+    assert figure_occlusion.counted(long) == "TopK: 1 SAE a point"
 
 
 def test_crossings_are_by_seed():
