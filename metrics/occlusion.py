@@ -2,6 +2,7 @@
 
 Equations     TP[l, v]  rows on which latent l fires (> 0) and the attribute has value v
               F1(l, v) = 2 TP[l, v] / (|l fires| + |value v|);  a value is found if the F1 of its latent is > threshold
+                        and > that of a latent which always fires, 2 p / (1 + p) for a value on a share p of the rows
   found_values_score    share of the values found, mean over the attributes; `groups` has each attribute
   occlusion_error       largest found share of an attribute less that of one that carries less variance, over all pairs
                         of attributes the model uses: 0 if none is found less than a weaker one
@@ -14,13 +15,14 @@ Conventions   The latent of a value is the one of highest F1 on the rows that ch
 References    Makelov, Lange, Nanda 2024 (arXiv 2405.08366), section on feature occlusion; threshold .5 is theirs.
 Differences from published code
               1. The paper chooses latents and counts found values on the same rows: protocol "makelov2024" does that.
-              2. The paper compares two attributes by eye: occlusion_error is ours.
+              2. There, a latent that always fires finds a binary attribute (F1 2/3): under our protocol it does not.
+              3. The paper compares two attributes by eye: occlusion_error is ours.
 """
 
 from collections.abc import Mapping
 from dataclasses import replace
 from itertools import permutations
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,7 +87,7 @@ def occlusion(
         effects: causal effect of each attribute, any unit in which `min_effect` is negligible (such as the share of
             the logit difference that is lost when the attribute is ablated); None takes all attributes as used.
         min_effect: attributes below it take no part in `occlusion_error`.
-        threshold: F1 above which a value counts as found.
+        threshold: F1 above which a value counts as found (if also above that of a latent that always fires).
         min_positives: rows that a value needs, on either side.
         n_resamples: bootstrap resamples over games.
         seed: of the bootstrap.
@@ -112,22 +114,26 @@ def occlusion(
         raise ValueError(
             f"threshold must lie in (0, 1) and min_positives be at least 1, got {threshold}, {min_positives}"
         )
-    tables: list[dict[str, list[object]]] = []
+    tables: list[dict[str, list[Any]]] = []
     found: dict[str, float] = {}
     replicates: dict[str, NDArray[np.float64]] = {}
     left_out: dict[str, int] = {}
     for name, v in values.items():
         chosen = choose(codes, v, choosing, reporting, min_positives)
         f1, f1s = resampled_f1(codes, v, chosen, reporting, games, n_resamples, seed)
-        found[name] = float((f1 > threshold).mean())
-        replicates[name] = centred((f1s > threshold).mean(1), found[name])
-        left_out[name] = len(np.unique(v[v >= 0])) - len(f1)
         kept = np.flatnonzero(chosen >= 0)
+        share = np.bincount(v[reporting] + 1, minlength=len(chosen) + 1)[1:][kept] / reporting.sum()
+        limit = np.full(len(kept), threshold)
+        if protocol == "fiducial":  # of two even values an always firing latent has F1 2/3
+            limit = np.maximum(limit, 2 * share / (1 + share))
+        found[name] = float((f1 > limit).mean())
+        replicates[name] = centred((f1s > limit).mean(1), found[name])
+        left_out[name] = len(np.unique(v[v >= 0])) - len(f1)
         columns = {"feature": [f"{name}={i}" for i in kept], "latent": chosen[kept].tolist(), "f1": f1.tolist()}
-        tables.append({**columns, "found": (f1 > threshold).tolist()})
+        tables.append({**columns, "limit": limit.tolist(), "found": (f1 > limit).tolist()})
     used = [name for name in values if effects is None or effects[name] >= min_effect]
     details = {"threshold": threshold, "left_out_values": left_out, "used": used}
-    share = _over_attributes(found, replicates, {c: [x for t in tables for x in t[c]] for c in tables[0]})
+    overall = _over_attributes(found, replicates, {c: [x for t in tables for x in t[c]] for c in tables[0]})
     error = _occlusion_error(found, replicates, variance_shares, used)
     correlations = {"variance_correlation": rank_correlation(found, variance_shares)}
     if effects is not None:
@@ -136,7 +142,7 @@ def occlusion(
     if effects is not None:
         told["effects"] = {k: float(effects[k]) for k in values}
     scores = {
-        "found_values_score": replace(share, details=details),
+        "found_values_score": replace(overall, details=details),
         "occlusion_error": replace(error, details={**error.details, **details, **told}),
     }
     name = "held-out" if protocol == "fiducial" else protocol
@@ -272,11 +278,10 @@ def fires_at(codes: "Codes", latents: NDArray[np.int64]) -> NDArray[np.bool_]:
 
 def rank_correlation(found: Mapping[str, float], other: Mapping[str, float]) -> float | None:
     """Spearman's correlation over attributes; None with fewer than three attributes or a constant side."""
-    from scipy.stats import rankdata
-
-    pairs = np.array([[found[name], other[name]] for name in found], np.float64)
-    ranks = np.stack([rankdata(pairs[:, 0]), rankdata(pairs[:, 1])])
-    if len(pairs) < 3 or not ranks.std(1).all():
+    pairs = np.array([[found[name], other[name]] for name in found], np.float64).T
+    above = (pairs[:, :, None] > pairs[:, None, :]).sum(2)
+    ranks = above + (pairs[:, :, None] == pairs[:, None, :]).sum(2) / 2  # equal values share their mean rank
+    if len(found) < 3 or not ranks.std(1).all():
         return None
     return float(np.corrcoef(ranks)[0, 1])
 
@@ -289,7 +294,7 @@ def sums_by_game(flags: NDArray[np.bool_], game: NDArray[np.int64]) -> NDArray[n
 
 
 def _over_attributes(
-    found: Mapping[str, float], replicates: Mapping[str, NDArray[np.float64]], features: Mapping[str, list[object]]
+    found: Mapping[str, float], replicates: Mapping[str, NDArray[np.float64]], features: Mapping[str, list[Any]]
 ) -> Score:
     whole = np.mean(list(replicates.values()), axis=0)
     return Score(

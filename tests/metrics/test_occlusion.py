@@ -155,6 +155,16 @@ def test_rows_without_a_value_and_rare_values():
     assert lower.features["f1"][0] < found.features["f1"][0]
 
 
+def test_a_latent_that_always_fires_finds_nothing():
+    binary = {"Pos": np.arange(N) // 2 % 2, "IO": ATTRIBUTES["IO"]}
+    always = np.ones((N, 1), np.float32)
+    assert score(always, binary)["found_values_score"].groups["Pos"] == 0
+    published = score(always, binary, protocol="makelov2024", train=None)["found_values_score"]
+    assert published.groups == {"Pos": 1, "IO": 0}
+    right = (binary["Pos"][:, None] == np.arange(2)).astype(np.float32)
+    assert score(right, binary)["found_values_score"].groups["Pos"] == 1
+
+
 def test_rank_correlations():
     latents = np.concatenate([codes_of("IO"), one_hot(ATTRIBUTES["S"])[:, :3]], 1)
     effects = {"IO": 0.2, "S": 0.9, "Pos": 0.5}
