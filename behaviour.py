@@ -39,15 +39,15 @@ def reference_behaviour(bed: Testbed) -> Behaviour:
     """The conditions every dictionary is compared with; computed once a testbed."""
     if "behaviour" not in bed.cache:
         mean = bed.x[torch.from_numpy(bed.train)].mean(0).to(bed.device)
-        games, scored = _reporting(bed)
-        allowed = bed.game.allowed(bed.transcripts.tokens[games])[scored]
+        games, predicted = _reporting(bed)
+        allowed = bed.game.allowed(bed.transcripts.tokens[games])[predicted]
         kept = np.asarray(allowed.any(axis=1))  # nothing can be said of the next move where the game is over
         bed.cache["behaviour"] = Behaviour(
             clean=log_probs(bed, lambda x: x)[kept],
             zero=log_probs(bed, torch.zeros_like)[kept],
             mean=log_probs(bed, mean.expand_as)[kept],
             allowed=allowed[kept],
-            game_id=np.repeat(games, scored.sum(1)).astype(np.int32)[kept],
+            game_id=np.repeat(games, predicted.sum(1)).astype(np.int32)[kept],
             kept=kept,
         )
     return bed.cache["behaviour"]
@@ -63,26 +63,46 @@ def with_dictionary(dictionary: Dictionary) -> Replace:
     return replace
 
 
+def without_dictionary(dictionary: Dictionary, mean: torch.Tensor) -> Replace:
+    """Replacement of activations [batch, positions, d] by the mean (float [d]) plus what the reconstruction misses."""
+    rebuilt = with_dictionary(dictionary)
+    return lambda x: mean + x - rebuilt(x)
+
+
 def log_probs(bed: Testbed, replace: Replace, batch_size: int = 64) -> NDArray[np.float32]:
-    """Log-probabilities of the next token at every scored position of the reporting games.
+    """Log-probabilities of the next token wherever predictions of the reporting games count.
 
     Args:
         bed: the testbed.
-        replace: what goes on at the hook point instead of the activations.
+        replace: what goes on at the hook point instead of the activations; where a testbed reads prompts at one
+            position, at that position only.
         batch_size: games a forward pass.
 
     Returns:
         float32 [n, d_vocab].
     """
-    games, scored = _reporting(bed)
+    games, predicted = _reporting(bed)
     tokens = torch.from_numpy(bed.transcripts.tokens[games])
+    scored = torch.from_numpy(bed.transcripts.scored[games])
     kept: list[NDArray[np.float32]] = []
-    for rows, mask in zip(tokens.split(batch_size), torch.from_numpy(scored).split(batch_size), strict=True):
-        logits = run_with_replacement(bed.model, rows.to(bed.device), bed.hook, replace)
+    parts = zip(*(one.split(batch_size) for one in (tokens, scored, torch.from_numpy(predicted))), strict=True)
+    for rows, read, mask in parts:
+        put = _only_at(read.to(bed.device), replace) if bed.spec.position else replace
+        logits = run_with_replacement(bed.model, rows.to(bed.device), bed.hook, put)
         kept.append(logits.float().log_softmax(-1).cpu()[mask].numpy())
     return np.concatenate(kept)
 
 
+def _only_at(chosen: torch.Tensor, replace: Replace) -> Replace:
+    """`replace`, at the chosen positions (bool [batch, positions]) only."""
+
+    def put(x: torch.Tensor) -> torch.Tensor:
+        return x.masked_scatter(chosen[..., None], replace(x[chosen][None])[0])
+
+    return put
+
+
 def _reporting(bed: Testbed) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Games that report, int64 [n], and where their predictions count, bool [n, positions]."""
     games = np.unique(np.asarray(bed.activations.game_id)[~bed.train]).astype(np.int64)
-    return games, bed.transcripts.scored[games]
+    return games, bed.predicted[games]

@@ -6,10 +6,19 @@ from typing import NoReturn
 
 import typer
 
-from . import cli_certify, cli_making, cli_published, cli_scoring
+from . import cli_causal, cli_certify, cli_making, cli_published, cli_scoring
 from .cli_app import app, distinct_names
 
-__all__ = ["app", "cli_certify", "cli_making", "cli_published", "cli_scoring", "distinct_names", "main"]
+__all__ = [
+    "app",
+    "cli_causal",
+    "cli_certify",
+    "cli_making",
+    "cli_published",
+    "cli_scoring",
+    "distinct_names",
+    "main",
+]
 INTERRUPTED = 130  # what a shell reports for Ctrl-C, and what typer turns it into
 
 

@@ -1,13 +1,14 @@
 """Commands about published work and single latents: reproduce, latents."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from .cli_app import Quiet, Seed, TestbedName, app, check_folder, hush, show, split
 
-PAPERS = ("karvonen2024",)
+PAPERS = ("karvonen2024", "makelov2024")
 
 
 @app.command()
@@ -16,13 +17,22 @@ def reproduce(
     testbed: Annotated[
         str | None, typer.Option("--testbed", "-t", help="Shipped testbeds, comma-separated; all by default.")
     ] = None,
-    model: Annotated[str | None, typer.Option(help="A model instead: path, or Hugging Face name.")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="A model instead: path, or Hugging Face name; GPT-2 for makelov2024.")
+    ] = None,
     saes: Annotated[Path | None, typer.Option(help="Folder with the model's SAEs, nested or not.")] = None,
     game: Annotated[str | None, typer.Option(help="chess or othello; which game the model plays.")] = None,
     twin: Annotated[str | None, typer.Option(help="The model with random weights: path or name.")] = None,
     twin_saes: Annotated[Path | None, typer.Option(help="Folder with SAEs of the twin.")] = None,
     layer: Annotated[int | None, typer.Option(help="Block that is read, from 0; else as the SAEs say.", min=0)] = None,
-    games: Annotated[int, typer.Option("--games", "-n", help="Games to score on; the paper has 2,000.", min=16)] = 400,
+    games: Annotated[
+        int | None,
+        typer.Option(
+            "--games", "-n", help="Games to score on, 400; prompts that report, 1,500, for makelov2024.", min=16
+        ),
+    ] = None,
+    steps: Annotated[int, typer.Option(help="makelov2024: steps that each SAE is trained for.", min=1)] = 3_000,
+    sae_seeds: Annotated[int, typer.Option(help="makelov2024: SAEs of each kind.", min=1)] = 3,
     positions: Annotated[
         str, typer.Option(help="`published` (the first twenty with White to move, in chess) or `all`.")
     ] = "published",
@@ -37,6 +47,24 @@ def reproduce(
         raise KeyError(f"no paper named {paper!r}; there are {', '.join(PAPERS)}")
     if out is not None:
         check_folder(out)
+    if paper == "makelov2024":
+        given = {"--saes": saes, "--game": game, "--twin": twin, "--twin-saes": twin_saes, "--layer": layer}
+        if wrong := [name for name, value in given.items() if value is not None]:
+            raise ValueError(f"{', '.join(wrong)} belong to karvonen2024; makelov2024 trains its own SAEs")
+        from .reproduce_makelov2024 import reproduce_makelov2024
+
+        shown: list[Any] = reproduce_makelov2024(
+            testbeds=split(testbed),
+            model=model,
+            n_report=games or 1_500,
+            sae_seeds=range(sae_seeds),
+            steps=steps,
+            seed=seed,
+            device=device,
+            progress=not quiet,
+        )
+        _tell(paper, shown, out)
+        return
     from .reproduce_karvonen2024 import reproduce_karvonen2024
 
     made = reproduce_karvonen2024(
@@ -47,12 +75,17 @@ def reproduce(
         twin=twin,
         twin_saes=twin_saes,
         layer=layer,
-        n_games=games,
+        n_games=games or 400,
         positions=positions,
         seed=seed,
         device=device,
         progress=not quiet,
     )
+    _tell(paper, made, out)
+
+
+def _tell(paper: str, made: Sequence[Any], out: Path | None) -> None:
+    """Show the tables, and write them to a folder."""
     for one in made:
         show(one.table())
     if out is not None:

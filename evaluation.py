@@ -7,6 +7,7 @@ from typing import Any
 
 from .data.assets import asset, path_sha256
 from .metrics import METRICS
+from .metrics.approximation import PROPERTIES as APPROXIMATION
 from .metrics.score import Score
 from .models.capture import model_sha256
 from .models.controls import PermutedDictionary
@@ -19,7 +20,9 @@ from .scoring import FAMILIES, Scores, check_metrics, score_subject, subject, su
 from .synthetic_testbed import SyntheticTestbed
 from .testbed_catalogue import AnyTestbed, Testbed, testbed
 
-FAITHFUL = FAMILIES["fidelity"].metrics + FAMILIES["behaviour"].metrics  # they compare with the untouched activation
+AXES = FAMILIES["axes"].metrics
+# They compare with the untouched activation.
+FAITHFUL = tuple(name for family in ("fidelity", "behaviour", "board") for name in FAMILIES[family].metrics)
 
 
 def evaluate(
@@ -125,14 +128,19 @@ def _bounded(candidate: Candidate) -> list[str]:
     """Which metrics a floor or ceiling says something about.
 
     References fitted with the labels are ceilings of what can be found and read back, not of fidelity; the identity
-    and PCA keep all of the activation by construction, so they are the ceiling of fidelity and behaviour.
+    and PCA keep all of the activation by construction, so they are the ceiling of fidelity and behaviour. Mean codes
+    say what the three axes can reach; they are not asked what was found.
     """
     directed = [name for name, p in METRICS.items() if p.direction != "none" and name not in FAMILIES["codes"].metrics]
     if candidate.name == "identity":
         return [name for name in directed if name in FAITHFUL]
+    if candidate.name == "mean codes":
+        return [name for name in directed if name in AXES]
     if candidate.name.startswith(("random dictionary", "frozen-decoder", "oracle")):
         return directed
-    return [name for name in directed if name not in FAITHFUL]
+    if candidate.name == "PCA":  # steers like any other dictionary
+        return [name for name in directed if name not in FAITHFUL and name not in APPROXIMATION]
+    return [name for name in directed if name not in FAITHFUL + AXES]
 
 
 def _between(score: Score, floors: list[Candidate], ceilings: list[Candidate], controls: dict[str, Scores]) -> Score:

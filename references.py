@@ -2,9 +2,9 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -35,6 +35,7 @@ class Candidate:
         dictionary: what encodes and decodes.
         x: float [N, d], its input at the testbed's scored positions.
         same_stream: whether it reconstructs the testbed's own activations, so that fidelity and behaviour make sense.
+        cache: what several metrics ask of it.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Candidate:
     dictionary: Dictionary
     x: torch.Tensor
     same_stream: bool = True
+    cache: dict[str, Any] = field(default_factory=dict[str, Any], compare=False, repr=False)
 
     @cached_property
     def codes(self) -> Codes:
@@ -77,19 +79,21 @@ class References:
             self._kept(f"random dictionary ({self.n_latents}, L0 {self.k})", self._random),
             *(self._kept(f"random-model SAE ({n[5:]})", self._twin(a)) for n, a in self._twins().items()),
             *(self._kept(f"frozen-decoder SAE ({n[7:]})", self._frozen(a)) for n, a in self._controls().items()),
-            *([self._kept("neurons", self._neurons)] if isinstance(self.bed, Testbed) else []),
+            *([self._kept("neurons", self._neurons)] if isinstance(self.bed, Testbed) and self.bed.has_neurons else []),
             self._kept("PCA", self._pca),
         ]
 
     def ceilings(self) -> list[Candidate]:
-        """The oracle, where a world wrote the activations, and what is fitted with labels: probes and least squares.
+        """The oracle, where a world wrote the activations, and what is fitted with labels.
 
-        Both are fitted on the choosing games, but probes that ship with a testbed on many more, none of them scored.
+        Probes and least squares are fitted on the choosing games, but probes that ship with a testbed on many more,
+        none of them scored; mean codes of the attributes of prompts on the prompts of its bench.
         """
         fitted = [self._kept("probes", self._probes)]
         if isinstance(self.bed, SyntheticTestbed):
             return [self._kept("oracle", self._oracle), *fitted]
-        return [*fitted, self._kept("least squares", self._least_squares)]
+        fitted.append(self._kept("least squares", self._least_squares))
+        return [*fitted, self._kept("mean codes", self._mean_codes)] if self.bed.spec.position else fitted
 
     def nulls(self, n: int = N_NULLS) -> list[Null]:
         """Random dictionaries on the testbed's rows, the chance level of recovery: latents and directions of each."""
@@ -164,6 +168,11 @@ class References:
 
     def _least_squares(self, name: str) -> Candidate:
         made = fit_least_squares(self._choosing, self._labels(), feature_names=self._names())
+        return Candidate(name, "ceiling", made, self.bed.x)
+
+    def _mean_codes(self, name: str) -> Candidate:
+        assert isinstance(self.bed, Testbed)
+        (made,) = self.bed.bench.mean_codes.values()
         return Candidate(name, "ceiling", made, self.bed.x)
 
     def _names(self) -> tuple[str, ...]:

@@ -10,9 +10,12 @@ import torch
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from .behaviour import log_probs, reference_behaviour, with_dictionary
+from .behaviour import log_probs, reference_behaviour, with_dictionary, without_dictionary
 from .games.features import FeatureSet
 from .metrics import METRICS, Score, core_behaviour, core_fidelity, core_sparsity, coverage, reconstruction
+from .metrics.approximation_boards import PROPERTIES as BOARDS
+from .metrics.approximation_boards import board_approximation
+from .metrics.catalogue import AXES
 from .metrics.core import PROPERTIES as CORE
 from .metrics.core_behaviour import PROPERTIES as BEHAVIOUR
 from .metrics.properties import Properties
@@ -20,10 +23,12 @@ from .metrics.recovery import Prepared, prepare, recovery_from
 from .metrics.recovery_records import PROPERTIES as RECOVERY
 from .models.dictionary import Codes
 from .references import Candidate, Null
+from .sites.three_axes import three_axes
 from .synthetic_testbed import SyntheticTestbed
-from .testbed_catalogue import AnyTestbed
+from .testbed_catalogue import AnyTestbed, Testbed
 
 Scores = dict[str, Score]
+BOARD_LOGITS = 8_000_000  # of legal-move errors: all of Othello's, some thousand positions of chess
 READ_OUT_LOGITS = 500_000  # of the reader that stands for a model; 2,000 rows of 256 tokens
 
 
@@ -131,7 +136,7 @@ def _behaviour(about: Subject) -> Scores:
     if isinstance(about.bed, SyntheticTestbed):
         return _read_out(about, about.bed)
     known = reference_behaviour(about.bed)
-    mine = log_probs(about.bed, with_dictionary(about.candidate.dictionary))[known.kept]
+    mine = _with_it(about, about.bed)[known.kept]
     return core_behaviour(
         known.clean,
         mine,
@@ -139,6 +144,32 @@ def _behaviour(about: Subject) -> Scores:
         known.mean,
         known.allowed,
         known.game_id,
+        n_resamples=about.n_resamples,
+        seed=about.seed,
+    )
+
+
+def _with_it(about: Subject, bed: Testbed) -> NDArray[np.float32]:
+    """Log-probabilities with the reconstruction in place; run once a candidate."""
+    if "log_probs" not in about.candidate.cache:
+        about.candidate.cache["log_probs"] = log_probs(bed, with_dictionary(about.candidate.dictionary))
+    return about.candidate.cache["log_probs"]
+
+
+def _board(about: Subject) -> Scores:
+    """Whether legal moves go through the dictionary, on the first positions of the reporting games."""
+    assert isinstance(about.bed, Testbed)
+    known = reference_behaviour(about.bed)
+    mean = about.bed.x[torch.from_numpy(about.bed.train)].mean(0).to(about.bed.device)
+    left = log_probs(about.bed, without_dictionary(about.candidate.dictionary, mean))[known.kept]
+    rows = slice(0, max(500, BOARD_LOGITS // known.clean.shape[1]))
+    return board_approximation(
+        known.clean[rows],
+        _with_it(about, about.bed)[known.kept][rows],
+        known.mean[rows],
+        left[rows],
+        known.allowed[rows],
+        game_id=known.game_id[rows],
         n_resamples=about.n_resamples,
         seed=about.seed,
     )
@@ -200,6 +231,15 @@ def _recovery(about: Subject) -> Scores:
     return recovery_from(truth, about.codes, about.directions, chance)
 
 
+def _axes(about: Subject) -> Scores:
+    """Approximation, control and interpretability at a site of an IOI model."""
+    assert isinstance(about.bed, Testbed)
+    codes = about.bed.bench.mean_codes.values()
+    dictionary = "supervised" if about.candidate.dictionary in codes else about.candidate.dictionary
+    made = three_axes(dictionary, about.bed.bench, n_resamples=about.n_resamples, seed=about.seed)
+    return made.scores
+
+
 @dataclass(frozen=True)
 class Family:
     """Metrics that are computed together.
@@ -209,17 +249,25 @@ class Family:
         measure: computes them.
         same_stream: whether it only makes sense for a dictionary that rebuilds the testbed's own activations.
         world: whether it needs the true directions of a synthetic world.
+        site: whether it needs prompts whose attributes can be changed one by one.
+        board: whether it needs a game, with a set of legal moves at every position.
     """
 
     metrics: tuple[str, ...]
     measure: Callable[[Subject], Scores]
     same_stream: bool = False
     world: bool = False
+    site: bool = False
+    board: bool = False
 
     def fits(self, candidate: Candidate | None, bed: AnyTestbed) -> bool:
         """Whether it can be asked of a dictionary (of any, for None) on a testbed."""
         streams = candidate is None or candidate.same_stream or not self.same_stream
-        return streams and (not self.world or isinstance(bed, SyntheticTestbed))
+        if not streams:
+            return False
+        if isinstance(bed, SyntheticTestbed):
+            return not self.site and not self.board
+        return not self.world and not (self.board if bed.spec.position else self.site)
 
 
 def _reads(array: str, records: Mapping[str, Properties]) -> tuple[str, ...]:
@@ -233,6 +281,8 @@ FAMILIES: dict[str, Family] = {
     "codes": Family(_reads("latents", CORE), _codes),
     "fidelity": Family(_reads("x_hat", CORE), _fidelity, same_stream=True),
     "behaviour": Family(tuple(BEHAVIOUR), _behaviour, same_stream=True),
+    "board": Family(tuple(BOARDS), _board, same_stream=True, board=True),
+    "axes": Family(tuple(AXES), _axes, same_stream=True, site=True),
 }
 FAMILY_OF: dict[str, str] = {metric: name for name, family in FAMILIES.items() for metric in family.metrics}
 
@@ -268,9 +318,17 @@ def supported(bed: AnyTestbed, names: Sequence[str] | None) -> list[str]:
     checked = check_metrics(names)
     found = [name for name in checked if FAMILIES[FAMILY_OF[name]].fits(None, bed)]
     if not found:
-        raise ValueError(
-            f"{', '.join(checked)} need the true directions of a synthetic world, which {bed.name} has not"
+        needs = {FAMILY_OF[name] for name in checked}
+        what = " and ".join(
+            reason
+            for family, reason in {
+                "recovery": "the true directions of a synthetic world",
+                "board": "a game with legal moves",
+                "axes": "prompts whose attributes can be changed one by one, as in ioi-tiny",
+            }.items()
+            if family in needs
         )
+        raise ValueError(f"{', '.join(checked)} need {what}, which {bed.name} has not")
     return found
 
 

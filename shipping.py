@@ -17,11 +17,13 @@ from .games.transcripts import Game
 from .metrics.score import Score
 from .models.capture import capture, model_activations
 from .models.move_sources import Mixed, RandomPlay
+from .models.nodes import read_nodes
 from .models.recipes import MODEL_RECIPES, ModelRecipe
 from .models.train_transformer import MoveSource, Recipe, train_transformer
 from .models.training import train_sae
 from .models.transformers import build_transformer, load_transformer, save_transformer
 from .qualify import play, progress_line, qualify
+from .shipping_ioi import IOI_MODELS, train_shipped_ioi
 from .supervised_dicts.files import save_supervised
 from .supervised_dicts.minibatch_probes import fit_probes_in_batches
 from .synthetic_testbed import SyntheticTestbed
@@ -30,6 +32,7 @@ from .testbed_catalogue import SPECS, TWIN_SEED, AnyTestbed, Testbed, testbed
 SAE_DATA_SEED = 10_000  # games that SAEs are trained on; scoring uses small seeds
 PROBE_SEED = 20_000  # games that probes are fitted on
 ROWS_IN_MEMORY = 1_000_000
+SITE_ROWS = 20_000  # prompts that SAEs of an IOI site see, again and again, as in the published comparison
 ENGINE_PART = 250  # engine games a file
 
 
@@ -46,7 +49,7 @@ def train_shipped_model(
     """Train a model by its recipe, or go on where the last run stopped.
 
     Args:
-        name: a key of `MODEL_RECIPES`.
+        name: a key of `MODEL_RECIPES` or of `IOI_MODELS`.
         out: folder for checkpoint, log and model.
         games: games to see in all; more than the recipe's to go on from a finished run.
         device: torch device.
@@ -59,9 +62,14 @@ def train_shipped_model(
 
     Raises:
         KeyError: no recipe of that name.
+        ValueError: a number of games for a model whose recipe counts steps.
     """
+    if name in IOI_MODELS:
+        if games is not None:
+            raise ValueError(f"{name} is trained by steps until it is accurate; it takes no number of games")
+        return train_shipped_ioi(name, out, device=device, ship=ship, log=log, progress=progress)
     if name not in MODEL_RECIPES:
-        raise KeyError(f"no model recipe named {name!r}; there are {', '.join(MODEL_RECIPES)}")
+        raise KeyError(f"no model recipe named {name!r}; there are {', '.join([*MODEL_RECIPES, *IOI_MODELS])}")
     made = MODEL_RECIPES[name]
     recipe = made.recipe if games is None else type(made.recipe)(**{**vars(made.recipe), "games": games})
     game = world(made.world)
@@ -172,6 +180,13 @@ def training_rows(model: Any, game: Game, hook: str, n_rows: int, seed: int, dev
     return torch.cat(parts)[:n_rows]
 
 
+def site_rows(bed: Testbed, n_rows: int, seed: int) -> torch.Tensor:
+    """Activations of fresh prompts at a testbed's site, float32 [n_rows, d], without the held-out pairs of names."""
+    node = bed.bench.section.nodes[0]
+    prompts = bed.bench.world.prompts(n_rows, seed, pairs="train")
+    return read_nodes(bed.model, prompts.tokens, prompts.positions, [node])[node].cpu()
+
+
 def training_data(bed: AnyTestbed, samples: int) -> Any:
     """What SAEs of a testbed are trained on.
 
@@ -182,6 +197,8 @@ def training_data(bed: AnyTestbed, samples: int) -> Any:
     n_rows = min(samples, ROWS_IN_MEMORY)
     if isinstance(bed, SyntheticTestbed):
         return next(bed.world.batches(n_rows, SAE_DATA_SEED)) if samples <= ROWS_IN_MEMORY else bed.world
+    if bed.spec.position:
+        return site_rows(bed, min(n_rows, SITE_ROWS), SAE_DATA_SEED)
     return training_rows(bed.model, bed.game, bed.hook, n_rows, SAE_DATA_SEED, bed.device).float()
 
 
@@ -335,28 +352,31 @@ def train_shipped_probes(
 
 
 CARD_METRICS = ("coverage", "reconstruction")
+SITE_METRICS = ("sufficiency_score", "necessity_score", "edit_success_score")
 
 
 def score_cards(name: str, *, n_games: int = 200, seed: int = 0) -> None:
     """Score what ships on a testbed and write it into the cards.
 
-    Each SAE's card gets its coverage and reconstruction of the board; the model's card gets the order that makes the
-    testbed worth anything: probes, its SAEs, the SAE of the random twin, the random dictionary.
+    Each SAE's card gets its coverage and reconstruction of the board, or what it is worth at the site of an IOI model;
+    the model's card gets the order that makes the testbed worth anything: probes or mean codes, its SAEs, the SAE of
+    the random twin, the random dictionary.
 
     Args:
         name: of the testbed.
         n_games: games to score on.
         seed: of the games and the bootstrap.
     """
-    reports = score_shipped(name, n_games=n_games, seed=seed, metrics=CARD_METRICS)
-    cards = {asset_name: dict(entry["card"]) for asset_name, entry in list_assets(ASSETS).items()}
-    known = {report.dictionary: _board(report.scores) for report in reports}
     spec = SPECS[name]
+    key, metrics, summary = ("axes", SITE_METRICS, _axes) if spec.position else ("board", CARD_METRICS, _board)
+    reports = score_shipped(name, n_games=n_games, seed=seed, metrics=metrics)
+    cards = {asset_name: dict(entry["card"]) for asset_name, entry in list_assets(ASSETS).items()}
+    known = {report.dictionary: summary(report.scores) for report in reports}
     by = f"fiducial score-cards --testbed {name} --games {n_games} --seed {seed}"
     for short, asset_name in spec.dictionaries.items():
-        cards[asset_name]["board"] = {"command": by, **known[short]}
-    controls = {control: _board(scores) for control, scores in reports[0].controls.items() if scores}
-    cards[spec.model]["board"] = {"command": by, "saes": known, "references": controls}
+        cards[asset_name][key] = {"command": by, **known[short]}
+    controls = {control: summary(scores) for control, scores in reports[0].controls.items() if scores}
+    cards[spec.model][key] = {"command": by, "saes": known, "references": controls}
     for asset_name in (spec.model, *spec.dictionaries.values()):
         entry = list_assets(ASSETS)[asset_name]
         register_asset(asset_name, ASSETS / entry["path"], kind=entry["kind"], card=cards[asset_name], root=ASSETS)
@@ -368,4 +388,15 @@ def _board(scores: dict[str, Score]) -> dict[str, list[float]]:
         metric: [round(value, 4) for value in (score.groups["board"], *score.group_intervals["board"])]
         for metric, score in scores.items()
         if "board" in score.groups
+    }
+
+
+def _axes(scores: dict[str, Score]) -> dict[str, dict[str, list[float]]]:
+    """Value and interval of every attribute, rounded, by metric."""
+    return {
+        metric: {
+            attribute: [round(part, 4) for part in (value, *score.group_intervals[attribute])]
+            for attribute, value in score.groups.items()
+        }
+        for metric, score in scores.items()
     }

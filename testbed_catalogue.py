@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
@@ -13,13 +13,17 @@ import torch
 from numpy.typing import NDArray
 
 from .data.assets import asset
-from .games import Chess, Game, Othello, Transcripts, world
+from .games import IOI, Chess, Game, Othello, Transcripts, world
 from .games.features import FeatureSet
 from .games.synthetic import SYNTHETIC_WORLDS, Synthetic
 from .games.synthetic_rows import PlantedWorld
 from .games.synthetic_sealed import sealed_world
+from .models.capture import resolve_hook
+from .models.nodes import CrossSection, Node
 from .models.toy_superposition import TOY_MODELS, ToySuperposition
 from .models.transformers import TransformerConfig, build_transformer, load_transformer
+from .sites.bench import AxesBench
+from .sites.qualification import qualify_sites
 from .synthetic_testbed import SyntheticTestbed
 
 if TYPE_CHECKING:
@@ -29,6 +33,8 @@ if TYPE_CHECKING:
 
 SEALED = "sealed:"  # before the name of a synthetic world
 SECRET_VARIABLE = "FIDUCIAL_SECRET"  # where its secret is looked for, so that no shell history keeps it
+PROMPTS = 20  # of IOI for a game: a prompt is one row, a game of Othello thirty
+FIT_PROMPTS, CHOOSE_PROMPTS = 10_000, 6_000  # for the three axes
 TWIN_SEED = 1  # of the randomly initialised twin; not the seed that the trained model started from
 
 
@@ -46,6 +52,10 @@ class TestbedSpec:
         controls: shipped control dictionaries trained on this testbed's activations.
         summary: one line for people.
         probes: asset of probes fitted on more games than a testbed scores; without it they are fitted on those.
+        hook_name: hook point of the activations, if it is not the residual stream after the block.
+        position: semantic position at which a prompt is read, such as `s2`; dictionaries then stand in at that position
+            only, and predictions are read at the prompt's end. Empty for games, which are read everywhere.
+        attributes: what is edited there, on prompts: attributes that the site carries to the answer.
     """
 
     __test__ = False  # not a pytest class
@@ -59,11 +69,14 @@ class TestbedSpec:
     twin_dictionaries: Mapping[str, str] = field(default_factory=dict)
     controls: Mapping[str, str] = field(default_factory=dict)
     probes: str = ""
+    hook_name: str = ""
+    position: str = ""
+    attributes: tuple[str, ...] = ()
 
     @property
     def hook(self) -> str:
-        """Hook point of the activations: the residual stream after the block."""
-        return f"blocks.{self.layer}.hook_out"
+        """Hook point of the activations: by default the residual stream after the block."""
+        return self.hook_name or f"blocks.{self.layer}.hook_out"
 
     @property
     def neuron_hook(self) -> str:
@@ -119,6 +132,38 @@ SPECS: dict[str, TestbedSpec] = {
             layer=2,
             summary="transformer trained on random legal chess in characters; no SAEs ship with it",
         ),
+        TestbedSpec(
+            name="ioi-tiny",
+            game=lambda: IOI(scored=("s2",)),
+            model="ioi-tiny/model",
+            layer=0,
+            summary="attention-only transformer for IOI prompts, read at the repeated name; seed 0",
+            dictionaries=_shipped("ioi-tiny", ("topk", "standard")),
+            twin_dictionaries=_shipped("ioi-tiny", ("twin-topk",)),
+            controls=_shipped("ioi-tiny", ("frozen-topk",)),
+            position="s2",
+            attributes=("IO", "Pos"),
+        ),
+        TestbedSpec(
+            name="ioi-tiny-1",
+            game=lambda: IOI(scored=("end",)),
+            model="ioi-tiny-1/model",
+            layer=1,
+            summary="the same, seed 1, read at the heads of the second block, where its answer is; without SAEs",
+            hook_name="blocks.1.attn.o.hook_in",
+            position="end",
+            attributes=("IO", "Pos"),
+        ),
+        TestbedSpec(
+            name="ioi-tiny-3",
+            game=lambda: IOI(scored=("end",)),
+            model="ioi-tiny-3/model",
+            layer=1,
+            summary="the same, seed 3, read at the heads of the second block; without SAEs",
+            hook_name="blocks.1.attn.o.hook_in",
+            position="end",
+            attributes=("IO", "Pos"),
+        ),
     )
 }
 DEFAULT_TESTBED = "othello-6x6"  # the stronger board of the two: see the models' cards
@@ -163,6 +208,7 @@ def testbed(
     *,
     game: Game | str | None = None,
     layer: int | None = None,
+    site: str | None = None,
     n_games: int = 500,
     seed: int = 0,
     device: str = "cpu",
@@ -175,7 +221,10 @@ def testbed(
             as the published ones in `PUBLISHED_GPTS` (`load_model` says what can be read).
         game: the world that the model plays, or its name.
         layer: block whose output is read, from 0; with `game` only.
-        n_games: games to score on; half of them choose thresholds and latents, the other half report.
+        site: another place of an IOI model, such as `L1 z@end`; see `fiducial find-sites`. Attributes that it does not
+            carry to the answer are left out, and a site that carries none is refused.
+        n_games: games to score on; half of them choose thresholds and latents, the other half report. Of IOI twenty
+            prompts count as a game.
         seed: of the games. The shipped SAEs were trained on other seeds, the models on seed 0 in batches of another
             size, so that only seed 0 with exactly 512 games of chess or 4,096 of Othello gives games a model has seen.
         device: torch device.
@@ -185,7 +234,7 @@ def testbed(
         FileNotFoundError: no model at a path.
         ConnectionError: a name that is not in the local cache while the hub cannot be reached.
         ValueError: fewer than 8 games, a negative seed, a sealed world without a secret, a model that does not play the
-            game or lacks the layer.
+            game or lacks the layer, a site of a model without prompts, or one that carries no attribute.
     """
     if game is not None:
         return _around(name, world(game) if isinstance(game, str) else game, layer, n_games, seed, device)
@@ -195,6 +244,8 @@ def testbed(
         return SyntheticTestbed(planted, n_games=n_games, seed=seed)
     spec = SPECS[str(name)]
     model, config = load_transformer(asset(spec.model), device)
+    if site is not None:
+        spec = _at_site(spec, model, site)
     return Testbed(spec.name, spec.game(), model, config, spec, n_games=n_games, seed=seed, device=device)
 
 
@@ -233,6 +284,38 @@ def _around(name: str | Path, game: Game, layer: int | None, n_games: int, seed:
         raise ValueError(f"layer must say which block is read, from 0 to {config.n_layers - 1}, got {layer}")
     spec = TestbedSpec(str(name), lambda: game, str(name), layer, f"{name}, which plays {game.name}")
     return Testbed(spec.name, game, model, config, spec, n_games=n_games, seed=seed, device=device)
+
+
+def _at_site(spec: TestbedSpec, model: "TransformerBridge", site: str) -> TestbedSpec:
+    """The testbed of the same model at another site; its SAEs stay behind.
+
+    Raises:
+        ValueError: a model without prompts, no such site, or one that carries no attribute; says why.
+    """
+    if not spec.position:
+        raise ValueError(
+            f"{spec.name} has no prompts with named positions; its games are read after block {spec.layer}"
+        )
+    node = Node.parse(site)
+    found = qualify_sites(model, IOI(), [CrossSection(node.name, (node,))])
+    carried = tuple(one.attribute for one in found if one.qualified)
+    if not carried:
+        reasons = "; ".join(f"{one.attribute}: {one.reason}" for one in found)
+        raise ValueError(
+            f"{node} of {spec.name} carries no attribute to the answer, so nothing can be judged there: {reasons}"
+        )
+    return replace(
+        spec,
+        name=f"{spec.name} at {node}",
+        game=lambda: IOI(scored=(node.position,)),
+        layer=node.layer or 0,
+        hook_name=resolve_hook(model, node.hook),
+        position=node.position,
+        attributes=carried,
+        dictionaries={},
+        twin_dictionaries={},
+        controls={},
+    )
 
 
 testbed.__test__ = False  # type: ignore[attr-defined]
@@ -299,8 +382,29 @@ class Testbed:
 
     @cached_property
     def transcripts(self) -> Transcripts:
-        """The games, with their truth."""
-        return self.game.sample(self.n_games, self.seed)
+        """The games, with their truth; of prompts, which hold one row each, `PROMPTS` for every game asked for."""
+        return self.game.sample(self.n_games * (PROMPTS if self.spec.position else 1), self.seed)
+
+    @cached_property
+    def bench(self) -> AxesBench:
+        """Prompts, counterfactuals and the model's answers for the three axes; on IOI testbeds only.
+
+        Raises:
+            ValueError: a game without prompts.
+        """
+        if not self.spec.position or not isinstance(self.game, IOI):
+            raise ValueError(f"{self.name} has no prompts whose attributes could be edited")
+        node = Node(self.hook, self.spec.position)
+        return AxesBench(
+            self.model,
+            self.game,
+            CrossSection(node.name, (node,)),
+            self.spec.attributes,
+            n_fit=FIT_PROMPTS,
+            n_choose=CHOOSE_PROMPTS,
+            n_report=3 * self.n_games,
+            seed=self.seed,
+        )
 
     @cached_property
     def activations(self) -> "LabelledActivations":
@@ -318,6 +422,20 @@ class Testbed:
     def train(self) -> NDArray[np.bool_]:
         """Positions on which thresholds and latents may be chosen, bool [N]; the others report. Split by game."""
         return self.activations.split(test_fraction=0.5, seed=self.seed)
+
+    @cached_property
+    def predicted(self) -> NDArray[np.bool_]:
+        """Where the model's predictions count, bool [games, positions]: scored positions of a game, a prompt's end."""
+        if not self.spec.position:
+            return self.transcripts.scored
+        end = np.zeros_like(self.transcripts.scored)
+        end[:, -1] = True
+        return end
+
+    @property
+    def has_neurons(self) -> bool:
+        """Whether the model has MLPs."""
+        return not self.config.attn_only
 
     @cached_property
     def neurons(self) -> torch.Tensor:

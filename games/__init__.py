@@ -5,11 +5,13 @@ from difflib import get_close_matches
 
 from .chess import Chess
 from .features import Feature, FeatureSet
+from .ioi import IOI
 from .othello import Othello
 from .synthetic import SYNTHETIC_WORLDS, Synthetic
 from .transcripts import Counterfactuals, Game, Tokenizer, Transcripts
 
 __all__ = [
+    "IOI",
     "SYNTHETIC_WORLDS",
     "WORLDS",
     "Chess",
@@ -33,6 +35,8 @@ WORLDS: dict[str, Callable[[], Game]] = {
     "othello-4x4": lambda: Othello(4),
     "chess": Chess,
     "chess-characters": lambda: Chess(tokens="characters"),
+    "ioi": lambda: IOI(vocabulary="full"),
+    "ioi-tiny": IOI,
 }
 
 

@@ -3,11 +3,17 @@
 `METRICS` holds the properties of each as data.
 """
 
+from .approximation import approximation
+from .approximation_boards import board_approximation
 from .catalogue import METRICS, METRICS_BETWEEN
+from .contingency import value_f1
+from .control import control
+from .control_isolation import isolation, off_manifold
 from .core import core_fidelity, core_sparsity
 from .core_behaviour import core_behaviour
 from .counts import PairCounts, best_thresholds, counts_at, counts_by_game
 from .coverage import coverage
+from .interpretability import explained_latents, interpretability
 from .properties import Properties
 from .reconstruction import reconstruction
 from .recovery import recovery
@@ -21,18 +27,26 @@ __all__ = [
     "PairCounts",
     "Properties",
     "Score",
+    "approximation",
     "best_thresholds",
+    "board_approximation",
+    "control",
     "core_behaviour",
     "core_fidelity",
     "core_sparsity",
     "counts_at",
     "counts_by_game",
     "coverage",
+    "explained_latents",
     "game_weights",
+    "interpretability",
     "interval",
+    "isolation",
+    "off_manifold",
     "pairwise_mcc",
     "reconstruction",
     "recovery",
     "recovery_factors",
     "subspace_overlap",
+    "value_f1",
 ]

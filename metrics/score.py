@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -74,11 +75,12 @@ def stamped(scores: Mapping[str, Score], records: Mapping[str, Properties]) -> d
     return {name: replace(score, version=records[name].version) for name, score in scores.items()}
 
 
+@lru_cache(maxsize=8)  # every score of a report asks for the same weights, which cost more than most scores
 def game_weights(n_games: int, n_resamples: int, seed: int) -> NDArray[np.float64]:
     """Bootstrap weights over games, float64 [n_resamples, n_games]: how often each game is drawn.
 
     Games, not tokens, are resampled, because positions of one game are alike. The same `n_games`, `n_resamples` and
-    `seed` give the same weights, which makes the difference of two scores a paired one.
+    `seed` give the same weights, which makes the difference of two scores a paired one. Read-only.
 
     Raises:
         ValueError: fewer than two games.
@@ -86,7 +88,9 @@ def game_weights(n_games: int, n_resamples: int, seed: int) -> NDArray[np.float6
     if n_games < 2:
         raise ValueError(f"an interval over games needs at least 2 games, got {n_games}")
     generator = np.random.default_rng(seed)
-    return generator.multinomial(n_games, np.full(n_games, 1 / n_games), size=n_resamples).astype(np.float64)
+    weights = generator.multinomial(n_games, np.full(n_games, 1 / n_games), size=n_resamples).astype(np.float64)
+    weights.setflags(write=False)
+    return weights
 
 
 def interval(replicates: NDArray[np.float64]) -> tuple[float, float]:

@@ -5,7 +5,7 @@ from fiducial.data.assets import ASSETS, list_assets
 from fiducial.evaluation import score_shipped
 from fiducial.testbed_catalogue import SPECS
 
-LIMITS = {"othello": 10_000_000, "chess": 14_000_000}  # bytes of all assets of a game
+LIMITS = {"othello": 10_000_000, "chess": 14_000_000, "ioi": 1_100_000}  # bytes of all assets of a game
 
 
 def test_assets_fit_and_have_cards():
@@ -20,9 +20,9 @@ def test_assets_fit_and_have_cards():
         if not spec.dictionaries:
             assert spec.model in manifest
             continue
-        order = manifest[spec.model]["card"]["board"]
+        order = manifest[spec.model]["card"]["axes" if spec.position else "board"]
         assert set(order["saes"]) == set(spec.dictionaries)
-        assert "probes" in order["references"]
+        assert ("mean codes" if spec.position else "probes") in order["references"]
         wanted = {spec.model, *spec.dictionaries.values(), *spec.twin_dictionaries.values(), *spec.controls.values()}
         assert wanted <= set(manifest)
 

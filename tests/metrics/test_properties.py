@@ -17,11 +17,15 @@ from fiducial.metrics import (
     reconstruction,
     recovery,
 )
+from fiducial.metrics.occlusion import occlusion
+from fiducial.metrics.splitting import splitting
 from scipy.special import log_softmax
 
 from . import worlds
+from .axes_inputs import axes_inputs, axes_scores
 
 N_RESAMPLES = 20
+ROTATED = ("x", "x_hat", "directions", "true_directions", "natural_directions")
 
 
 def inputs(seed=0):
@@ -30,11 +34,12 @@ def inputs(seed=0):
     rng = np.random.default_rng(seed)
     directions = rng.normal(size=(latents.shape[1], 8))
     x_hat = latents @ directions
-    allowed = rng.random((len(latents), 6)) < 0.5
-    allowed[:, 0] |= ~allowed.any(1)
+    axes = axes_inputs(seed)
+    allowed = axes["allowed"]
     noise = [log_softmax(rng.normal(size=allowed.shape) + k * allowed, axis=1) for k in (3, 2, 0, 1)]
     names = ("clean_logprobs", "sae_logprobs", "zero_logprobs", "mean_logprobs")
     return {
+        **axes,
         "latents": latents,
         "labels": labels,
         "game_id": games,
@@ -53,6 +58,7 @@ def scores(arrays):
     """Every score that there is."""
     common = {"game_id": arrays["game_id"], "n_resamples": N_RESAMPLES}
     labelled = {**common, "train": arrays["train"], "null": False}
+    attributes = {name: arrays["values"][:, i] for i, name in enumerate(("first", "second"))}
     behaviour = [arrays[name] for name in METRICS["kl_error"].needs[:5]]
     found = {
         "coverage": coverage(arrays["latents"], arrays["labels"], **labelled),
@@ -67,6 +73,23 @@ def scores(arrays):
         **core_sparsity(arrays["latents"], **common),
         **core_fidelity(arrays["x"], arrays["x_hat"], **common),
         **core_behaviour(*behaviour, **common),
+        **axes_scores(arrays, N_RESAMPLES),
+        **occlusion(
+            arrays["latents"],
+            attributes,
+            variance_shares={"first": 0.6, "second": 0.3},
+            train=arrays["train"],
+            threshold=0.2,
+            **common,
+        ),
+        **splitting(
+            arrays["latents"],
+            attributes["first"],
+            train=arrays["train"],
+            min_precision=0.5,
+            min_frequency=0.001,
+            **common,
+        ),
     }
     return found
 
@@ -105,7 +128,7 @@ def games_reordered(arrays):
 
 def rotated(arrays):
     turn = np.linalg.qr(np.random.default_rng(1).normal(size=(8, 8)))[0]
-    return {**arrays, **{name: arrays[name] @ turn for name in ("x", "x_hat", "directions", "true_directions")}}
+    return {**arrays, **{name: arrays[name] @ turn for name in ROTATED}}
 
 
 CHANGES = {

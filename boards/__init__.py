@@ -1,0 +1,1 @@
+"""Boards edited inside a model: control, natural pairs, history, and what the model uses."""

@@ -1,0 +1,295 @@
+"""The three axes at one place of an IOI model: approximation, control, interpretability, of any dictionary.
+
+Makelov, Lange and Nanda 2024 (arXiv 2405.08366): does the model still compute through the reconstruction, can it be
+steered by few latents, and do latents mean attributes? Every score has one group for each attribute that the place
+carries; its value is their mean. Beside it stand the same score of the supervised dictionary, of no edit, and of the
+whole counterfactual patched in.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ..metrics.approximation import approximation
+from ..metrics.control import control
+from ..metrics.control_isolation import isolation, off_manifold
+from ..metrics.interpretability import interpretability
+from ..metrics.occlusion import occlusion
+from ..metrics.score import Score, interval
+from ..metrics.splitting import splitting
+from ..models.dictionary import Dictionary
+from ..models.nodes import Node
+from ..supervised_dicts.attributes import AttributeDictionary
+from ..supervised_dicts.quality import preserved_variance
+from . import edits
+from .bench import Aspect, AxesBench, Values, logit_difference
+from .edits import Edited, latents_of
+
+BUDGETS = (1, 2, 4, 8)
+BUDGET = 2  # of the headline scores; the smallest that the paper shows
+READABLE = 0.8  # attributes that the reader gets right less often cannot be seen to stay as they were
+SLOTS = ("first name", "second name")  # further attributes that a latent may mean
+Scores = dict[str, Score]
+Dictionaries = Dictionary | Mapping[Node, Dictionary]
+SUPERVISED = "supervised"  # in place of dictionaries: the bench's own mean codes, for every attribute those of its task
+
+
+@dataclass(frozen=True)
+class Axes:
+    """What the three axes say of one dictionary.
+
+    Attributes:
+        scores: by metric, with one group for each attribute.
+        success: by budget and attribute, the score of greedy edits.
+        aware: by budget and attribute, the score of edits by meaning.
+        weight: by budget and attribute, weight removed by greedy edits.
+        by_attribute: approximation and control apart for every attribute, by metric.
+    """
+
+    scores: Scores
+    success: dict[int, dict[str, Score]]
+    aware: dict[int, dict[str, Score]]
+    weight: dict[int, dict[str, Score]]
+    by_attribute: dict[str, Scores]
+
+
+def three_axes(
+    dictionaries: Dictionaries | Literal["supervised"],
+    bench: AxesBench,
+    *,
+    budgets: Sequence[int] = BUDGETS,
+    budget: int = BUDGET,
+    meaning: bool = True,
+    n_resamples: int = 1000,
+    seed: int = 0,
+) -> Axes:
+    """Score a dictionary, or one for each node of a cross-section.
+
+    Args:
+        dictionaries: one, if the section has one node; else one for every node; or "supervised" for the bench's own
+            mean codes.
+        bench: where.
+        budgets: numbers of latents that edits may change at each node.
+        budget: the one of the headline scores; one of `budgets`.
+        meaning: also what latents mean, the slower half; without it only approximation and control.
+        n_resamples: of the bootstrap over prompts.
+        seed: of the bootstrap.
+
+    Raises:
+        KeyError: a node without a dictionary.
+        ValueError: a dictionary of another width than its node, or a budget that is not among `budgets`.
+    """
+    if budget not in budgets or min(budgets) < 1:
+        raise ValueError(f"budgets must be at least 1 and hold the headline's, got {list(budgets)} and {budget}")
+    whole = bench.mean_codes if dictionaries == SUPERVISED else per_node(dictionaries, bench)
+    found: dict[str, Scores] = {}
+    success: dict[int, dict[str, Score]] = {k: {} for k in budgets}
+    aware: dict[int, dict[str, Score]] = {k: {} for k in budgets}
+    weight: dict[int, dict[str, Score]] = {k: {} for k in budgets}
+    sampled = {"n_resamples": n_resamples, "seed": seed}
+    for attribute, aspect in bench.aspects.items():
+        by_node = bench.supervised[attribute] if dictionaries == SUPERVISED else whole
+        reference = _reference(bench, aspect)
+        scores = _approximation(bench, aspect, by_node, sampled)
+        greedy = edits.greedy(bench, aspect, by_node, budgets)
+        by_meaning = edits.aware(bench, aspect, by_node, budgets)
+        for k in budgets:
+            made = _control(aspect, greedy[k], reference, sampled)
+            success[k][attribute], weight[k][attribute] = made["edit_success_score"], made["weight_removed_error"]
+            aware[k][attribute] = _control(aspect, by_meaning[k], reference, sampled)["edit_success_score"]
+        by_budget = {k: one.choice for k, one in greedy.items()}
+        scores |= _control(aspect, greedy[budget], reference, sampled, by_budget)
+        scores["aware_edit_success_score"] = replace(aware[budget][attribute], metric="aware_edit_success_score")
+        scores |= _side_effects(bench, aspect, greedy[budget], sampled)
+        found[attribute] = scores
+    metrics = dict.fromkeys(name for scores in found.values() for name in scores)
+    joined = {name: joint(name, {a: scores[name] for a, scores in found.items() if name in scores}) for name in metrics}
+    if meaning:
+        joined |= _meaning(bench, whole, sampled)
+    return Axes(joined, success, aware, weight, found)
+
+
+def per_node(dictionaries: Dictionaries, bench: AxesBench) -> dict[Node, Dictionary]:
+    """One dictionary for every node of the bench's section.
+
+    Raises:
+        KeyError: a node without a dictionary.
+        ValueError: one dictionary for several nodes, or one of another width than its node.
+    """
+    nodes = bench.section.nodes
+    if not isinstance(dictionaries, Mapping):
+        if len(nodes) > 1:
+            raise ValueError(f"{bench.section.name} has {len(nodes)} nodes: give a dictionary for each, by node")
+        dictionaries = {nodes[0]: dictionaries}
+    if missing := [node.name for node in nodes if node not in dictionaries]:
+        raise KeyError(f"no dictionary for {', '.join(missing)} of {bench.section.name}")
+    for node in nodes:
+        width, wanted = dictionaries[node].directions.shape[1], bench.fit_x[node].shape[1]
+        if width != wanted:
+            raise ValueError(
+                f"dictionary {dictionaries[node].name!r} reads activations of width {width}; {node} has {wanted}"
+            )
+    return {node: dictionaries[node] for node in nodes}
+
+
+def joint(name: str, by_attribute: Mapping[str, Score]) -> Score:
+    """One score of several attributes: the mean, with each attribute as a group; undefined ones are told, not averaged.
+
+    The attributes are measured on prompts of their own, so their replicates are averaged one by one.
+    """
+    defined = {a: s for a, s in by_attribute.items() if np.isfinite(s.value)}
+    reasons = {a: s.details["undefined"] for a, s in by_attribute.items() if "undefined" in s.details}
+    details = {"by attribute": {a: dict(s.details) for a, s in by_attribute.items()}}
+    if not defined:
+        nan = float("nan")
+        return Score(name, nan, nan, nan, details={**details, "undefined": "; ".join(map(str, reasons.values()))})
+    replicates = [s.replicates for s in defined.values() if s.replicates is not None]
+    together = np.mean(replicates, 0) if len(replicates) == len(defined) else None
+    value = float(np.mean([s.value for s in defined.values()]))
+    first = next(iter(defined.values()))
+    low, high = (first.low, first.high) if together is None else interval(together[np.isfinite(together)])
+    return replace(
+        first,
+        metric=name,
+        value=value,
+        low=min(low, value),
+        high=max(high, value),
+        groups={a: s.value for a, s in defined.items()},
+        group_intervals={a: (s.low, s.high) for a, s in defined.items()},
+        floors=_mean_bounds([s.floors for s in defined.values()]),
+        ceilings=_mean_bounds([s.ceilings for s in defined.values()]),
+        details=details | ({"undefined for": reasons} if reasons else {}),
+        replicates=together,
+    )
+
+
+def _mean_bounds(bounds: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Bounds that every attribute has, averaged."""
+    shared = [name for name in bounds[0] if all(name in one for one in bounds)]
+    return {name: float(np.mean([one[name] for one in bounds])) for name in shared}
+
+
+def reconstructions(bench: AxesBench, aspect: Aspect, by_node: Mapping[Node, Dictionary]) -> Values:
+    """What the dictionaries make of the reporting prompts' activations, float32 [N, d] by node."""
+    found: Values = {}
+    for node, dictionary in by_node.items():
+        latents = latents_of(dictionary, aspect.prompts, aspect.base[node])
+        with torch.no_grad():
+            found[node] = dictionary.decode(latents.to(dictionary.directions.device)).to(aspect.base[node])
+    return found
+
+
+def _approximation(
+    bench: AxesBench, aspect: Aspect, by_node: Mapping[Node, Dictionary], sampled: Mapping[str, int]
+) -> Scores:
+    kept = reconstructions(bench, aspect, by_node)
+    missed = {node: aspect.mean[node] + aspect.base[node] - x_hat for node, x_hat in kept.items()}
+    with_it, without = (logit_difference(bench.logits(aspect.prompts, v), aspect.prompts) for v in (kept, missed))
+    return approximation(aspect.clean, with_it, aspect.ablated, without, **sampled)
+
+
+def _reference(bench: AxesBench, aspect: Aspect) -> Edited:
+    key = f"supervised edit of {aspect.attribute}"
+    if key not in bench.cache:
+        bench.cache[key] = edits.supervised(bench, aspect)
+    return bench.cache[key]
+
+
+def _control(
+    aspect: Aspect,
+    edited: Edited,
+    reference: Edited,
+    sampled: Mapping[str, int],
+    by_budget: Mapping[int, np.ndarray] | None = None,
+) -> Scores:
+    if edited.scorable.sum() < 2:
+        nan = float("nan")
+        reason = "no edit is scorable: the values wanted never occur where latents are ranked"
+        empty = Score("edit_success_score", nan, nan, nan, details={"undefined": reason})
+        return {"edit_success_score": empty}
+    return control(
+        edited.choice,
+        aspect.patched,
+        aspect.unedited,
+        supervised_choice=reference.choice,
+        weight_removed=edited.weight,
+        supervised_weight=reference.weight,
+        choices_by_budget=by_budget,
+        scorable=edited.scorable,
+        **sampled,
+    )
+
+
+def _side_effects(bench: AxesBench, aspect: Aspect, edited: Edited, sampled: Mapping[str, int]) -> Scores:
+    """What the edit does beside its aim: other attributes as a linear reader sees them, and natural activations."""
+    before, after, patched = (_read(bench, values) for values in (aspect.base, edited.values, aspect.source))
+    right = {name: before[name] == aspect.prompts.attributes[name] for name in before}
+    others = [name for name in before if name != aspect.attribute and right[name].mean() >= READABLE]
+    found: Scores = {}
+    if others:
+        found = isolation(
+            {name: np.where(right[name], before[name], -1) for name in others},
+            {name: after[name] for name in others},
+            patched={name: patched[name] for name in others},
+            success=edited.choice == aspect.patched,
+            **sampled,
+        )
+        found = {name: replace(score, groups={}, group_intervals={}) for name, score in found.items()}
+    natural, reference = bench.joined(aspect.source), bench.joined(bench.choose_x)
+    return found | off_manifold(
+        bench.joined(edited.values).double().numpy(), natural.double().numpy(), reference.double().numpy(), **sampled
+    )
+
+
+def _read(bench: AxesBench, values: Values) -> dict[str, np.ndarray]:
+    """Value of every attribute as the bench's reader sees it, int64 [N] each; -1 for none."""
+    latents = bench.reader.encode(bench.joined(values))
+    found: dict[str, np.ndarray] = {}
+    for i, name in enumerate(bench.reader.attribute_names):
+        inside = latents[:, bench.reader.attribute_of == i]
+        found[name] = torch.where(inside.any(1), inside.argmax(1), -1).cpu().numpy()
+    return found
+
+
+def _meaning(bench: AxesBench, by_node: Mapping[Node, Dictionary], sampled: Mapping[str, int]) -> Scores:
+    """Interpretability on the choosing prompts, half of which choose meanings and half report; mean over nodes."""
+    prompts = bench.choose
+    values = {name: prompts.values[name] for name in ("IO", "S", "Pos", *SLOTS)}
+    attributes = {name: prompts.attributes[name] for name in values}
+    train = np.random.default_rng([sampled["seed"], 1]).random(len(prompts)) < 0.5
+    by_name: dict[str, dict[str, Score]] = {}
+    for node, dictionary in by_node.items():
+        latents = latents_of(dictionary, prompts, bench.choose_x[node])
+        if isinstance(dictionary, AttributeDictionary):  # what it would read off, not what it was told
+            latents = dictionary.encode(bench.choose_x[node]).float().cpu()
+        found = interpretability(
+            latents.numpy(), attributes, values, train=train, pairs=(("IO", "Pos"), ("S", "Pos")), **sampled
+        )
+        found |= _occlusion(bench, node, latents.numpy(), game_id=np.arange(len(prompts)), train=train, **sampled)
+        for name, score in found.items():
+            by_name.setdefault(name, {})[node.name] = score
+    return {
+        name: next(iter(scores.values())) if len(scores) == 1 else joint(name, scores)
+        for name, scores in by_name.items()
+    }
+
+
+def _occlusion(bench: AxesBench, node: Node, latents: NDArray[np.float32], **split: Any) -> Scores:
+    """Which attributes hide others, and whether the order of the names is split over many latents."""
+    prompts = bench.choose
+    attributes = {name: prompts.attributes[name] for name in ("IO", "S", "Pos")}
+    variance = preserved_variance(bench.mean_codes[node], bench.fit_x[node], bench.fit.attributes)
+    effects = {
+        name: float((bench.aspects[name].patched != bench.aspects[name].unedited).mean())
+        if name in bench.aspects
+        else 0.0
+        for name in attributes
+    }
+    shares = {name: variance[name] for name in attributes}
+    return occlusion(latents, attributes, variance_shares=shares, effects=effects, **split) | splitting(
+        latents, attributes["Pos"], names=prompts.values["Pos"], **split
+    )
