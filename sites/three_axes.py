@@ -8,7 +8,7 @@ whole counterfactual patched in.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -17,22 +17,19 @@ from numpy.typing import NDArray
 from ..metrics.approximation import approximation
 from ..metrics.control import control
 from ..metrics.control_isolation import isolation, off_manifold
-from ..metrics.interpretability import interpretability
-from ..metrics.occlusion import occlusion
+from ..metrics.interpretability_causal import keep_explained
+from ..metrics.meaning import meaning as meaning_scores
 from ..metrics.score import Score, interval
-from ..metrics.splitting import splitting
 from ..models.dictionary import Dictionary
 from ..models.nodes import Node
-from ..supervised_dicts.attributes import AttributeDictionary
-from ..supervised_dicts.quality import preserved_variance
 from . import edits
 from .bench import Aspect, AxesBench, Values, logit_difference
 from .edits import Edited, latents_of
+from .interpretation import interpret
 
 BUDGETS = (1, 2, 4, 8)
 BUDGET = 2  # of the headline scores; the smallest that the paper shows
 READABLE = 0.8  # attributes that the reader gets right less often cannot be seen to stay as they were
-SLOTS = ("first name", "second name")  # further attributes that a latent may mean
 Scores = dict[str, Score]
 Dictionaries = Dictionary | Mapping[Node, Dictionary]
 SUPERVISED = "supervised"  # in place of dictionaries: the bench's own mean codes, for every attribute those of its task
@@ -91,6 +88,7 @@ def three_axes(
     aware: dict[int, dict[str, Score]] = {k: {} for k in budgets}
     weight: dict[int, dict[str, Score]] = {k: {} for k in budgets}
     sampled = {"n_resamples": n_resamples, "seed": seed}
+    told = interpret(bench, whole, n_resamples=n_resamples, seed=seed) if meaning else None
     for attribute, aspect in bench.aspects.items():
         by_node = bench.supervised[attribute] if dictionaries == SUPERVISED else whole
         reference = _reference(bench, aspect)
@@ -103,13 +101,17 @@ def three_axes(
             aware[k][attribute] = _control(aspect, by_meaning[k], reference, sampled)["edit_success_score"]
         by_budget = {k: one.choice for k, one in greedy.items()}
         scores |= _control(aspect, greedy[budget], reference, sampled, by_budget)
-        scores["aware_edit_success_score"] = replace(aware[budget][attribute], metric="aware_edit_success_score")
+        if told is not None:
+            scores |= _meant(bench, aspect, by_node, told.explained, by_meaning[budget], reference, sampled)
         scores |= _side_effects(bench, aspect, greedy[budget], sampled)
         found[attribute] = scores
     metrics = dict.fromkeys(name for scores in found.values() for name in scores)
     joined = {name: joint(name, {a: scores[name] for a, scores in found.items() if name in scores}) for name in metrics}
-    if meaning:
-        joined |= _meaning(bench, whole, sampled)
+    if told is not None:
+        joined |= {
+            name: next(iter(by_node.values())) if len(by_node) == 1 else joint(name, by_node)
+            for name, by_node in told.scores.items()
+        }
     return Axes(joined, success, aware, weight, found)
 
 
@@ -255,41 +257,35 @@ def _read(bench: AxesBench, values: Values) -> dict[str, np.ndarray]:
     return found
 
 
-def _meaning(bench: AxesBench, by_node: Mapping[Node, Dictionary], sampled: Mapping[str, int]) -> Scores:
-    """Interpretability on the choosing prompts, half of which choose meanings and half report; mean over nodes."""
-    prompts = bench.choose
-    values = {name: prompts.values[name] for name in ("IO", "S", "Pos", *SLOTS)}
-    attributes = {name: prompts.attributes[name] for name in values}
-    train = np.random.default_rng([sampled["seed"], 1]).random(len(prompts)) < 0.5
-    by_name: dict[str, dict[str, Score]] = {}
+def _meant(
+    bench: AxesBench,
+    aspect: Aspect,
+    by_node: Mapping[Node, Dictionary],
+    explained: Mapping[Node, NDArray[np.bool_]],
+    edited: Edited,
+    reference: Edited,
+    sampled: Mapping[str, int],
+) -> Scores:
+    """Edits by meaning, and what the explained latents carry of the answer."""
+    kept: Values = {}
+    removed: Values = {}
     for node, dictionary in by_node.items():
-        latents = latents_of(dictionary, prompts, bench.choose_x[node])
-        if isinstance(dictionary, AttributeDictionary):  # what it would read off, not what it was told
-            latents = dictionary.encode(bench.choose_x[node]).float().cpu()
-        found = interpretability(
-            latents.numpy(), attributes, values, train=train, pairs=(("IO", "Pos"), ("S", "Pos")), **sampled
-        )
-        found |= _occlusion(bench, node, latents.numpy(), game_id=np.arange(len(prompts)), train=train, **sampled)
-        for name, score in found.items():
-            by_name.setdefault(name, {})[node.name] = score
-    return {
-        name: next(iter(scores.values())) if len(scores) == 1 else joint(name, scores)
-        for name, scores in by_name.items()
+        latents = latents_of(dictionary, aspect.prompts, aspect.base[node])
+        directions = dictionary.directions.detach().cpu().float()
+        with torch.no_grad():
+            offset = dictionary.decode(torch.zeros_like(latents[:1]).to(dictionary.directions.device))[0].cpu()
+        made = keep_explained(aspect.base[node].cpu(), latents, directions, explained[node], offset)
+        kept[node], removed[node] = (made[key].to(aspect.base[node]) for key in ("keep_clean", "remove"))
+    differences = {
+        "clean": aspect.clean,
+        "kept": logit_difference(bench.logits(aspect.prompts, kept), aspect.prompts),
+        "mean_ablated": aspect.ablated,
+        "removed": logit_difference(bench.logits(aspect.prompts, removed), aspect.prompts),
     }
-
-
-def _occlusion(bench: AxesBench, node: Node, latents: NDArray[np.float32], **split: Any) -> Scores:
-    """Which attributes hide others, and whether the order of the names is split over many latents."""
-    prompts = bench.choose
-    attributes = {name: prompts.attributes[name] for name in ("IO", "S", "Pos")}
-    variance = preserved_variance(bench.mean_codes[node], bench.fit_x[node], bench.fit.attributes)
-    effects = {
-        name: float((bench.aspects[name].patched != bench.aspects[name].unedited).mean())
-        if name in bench.aspects
-        else 0.0
-        for name in attributes
+    choices = {
+        "edited": edited.choice,
+        "patched": aspect.patched,
+        "unedited": aspect.unedited,
+        "supervised": reference.choice,
     }
-    shares = {name: variance[name] for name in attributes}
-    return occlusion(latents, attributes, variance_shares=shares, effects=effects, **split) | splitting(
-        latents, attributes["Pos"], names=prompts.values["Pos"], **split
-    )
+    return meaning_scores(differences, choices, scorable=edited.scorable, **sampled)
