@@ -124,7 +124,7 @@ def causes(
 
 def _model(testbed: str, model: str | None) -> tuple[Any, Any]:
     """A model and its world: of a testbed, or GPT-2."""
-    from .reproduce_makelov2024 import gpt2_with_world
+    from .sites.gpt2 import gpt2_with_world
     from .testbed_catalogue import Testbed
     from .testbed_catalogue import testbed as make
 

@@ -93,6 +93,9 @@ def score(
         str | None, typer.Option(help="Then --testbed is a model's path or hub name, and this the game it plays.")
     ] = None,
     layer: Annotated[int | None, typer.Option(help="Block of that model that is read, from 0.", min=0)] = None,
+    site: Annotated[
+        str | None, typer.Option(help="Where an IOI model is read, such as `L1 z@end`; see `fiducial find-sites`.")
+    ] = None,
     quiet: Quiet = False,
 ) -> None:
     """Score SAEs on a testbed."""
@@ -108,7 +111,7 @@ def score(
     check_folder(out)
     names = distinct_names(saes)
     dictionaries = [load_dictionary(sae, kind, name=names[sae]) for sae in names]  # all are read before any is scored
-    bed = make(name, game=game, layer=layer, n_games=games, seed=seed)
+    bed = make(name, game=game, layer=layer, site=site, n_games=games, seed=seed)
     reports = [
         evaluate(dictionary, bed, wanted, seed=seed, sha256=path_sha256(Path(sae)))
         for sae, dictionary in zip(names, dictionaries, strict=True)

@@ -27,10 +27,10 @@ from .metrics.control import mean_over_seeds
 from .metrics.score import Score
 from .models.dictionary import Dictionary
 from .models.nodes import Node
-from .models.nodes_gpt2 import load_gpt2
 from .models.small_saes import train_small_saes
 from .provenance import provenance
 from .sites.bench import Aspect, AxesBench
+from .sites.gpt2 import gpt2_with_world
 from .sites.qualification import SiteQualification, candidate_sections, qualify_sites
 from .sites.three_axes import SUPERVISED, Axes, three_axes
 from .testbed_catalogue import SPECS, Testbed, check_testbed, testbed
@@ -254,12 +254,12 @@ def reproduce_makelov2024(
     if model is not None and testbeds:
         raise ValueError("give testbeds or a model, not both")
     sources = (
-        [(Path(model).name, *gpt2_with_world(model, device))]
+        [(Path(model).name, *gpt2_with_world(model, device), "")]
         if model is not None
         else [_shipped(name, device) for name in _names(testbeds)]
     )
     made: list[Reproduction] = []
-    for name, bridge, world in sources:
+    for name, bridge, world, site in sources:
         qualified = qualify_sites(
             bridge,
             world,
@@ -271,7 +271,7 @@ def reproduce_makelov2024(
         sections = {section.name: section for section in candidate_sections(bridge, world)}
         rows: list[Row] = []
         task: dict[str, Mapping[str, float]] = {}
-        for section, attributes in best_sections(qualified).items():
+        for section, attributes in best_sections(qualified, prefer=site).items():
             bench = AxesBench(
                 bridge,
                 world,
@@ -301,8 +301,12 @@ def reproduce_makelov2024(
     return made
 
 
-def best_sections(qualified: Sequence[SiteQualification]) -> dict[str, tuple[str, ...]]:
+def best_sections(qualified: Sequence[SiteQualification], prefer: str = "") -> dict[str, tuple[str, ...]]:
     """For every attribute that some section carries the section that carries most, and edits best.
+
+    Args:
+        qualified: what was measured.
+        prefer: name of a section that is taken where others carry no more attributes than it does.
 
     Returns:
         Attributes by section.
@@ -311,7 +315,14 @@ def best_sections(qualified: Sequence[SiteQualification]) -> dict[str, tuple[str
     for one in qualified:
         if one.qualified:
             carried.setdefault(one.section, []).append(one)
-    ranked = sorted(carried.values(), key=lambda found: (-len(found), -np.mean([one.edit_agreement for one in found])))
+    ranked = sorted(
+        carried.values(),
+        key=lambda found: (
+            -len(found),
+            found[0].section != prefer,
+            -float(np.mean([one.edit_agreement for one in found])),
+        ),
+    )
     chosen: dict[str, tuple[str, ...]] = {}
     seen: set[str] = set()
     for found in ranked:
@@ -340,29 +351,11 @@ def _names(testbeds: Sequence[str] | None) -> list[str]:
     return list(testbeds)
 
 
-def _shipped(name: str, device: str) -> tuple[str, Any, IOI]:
+def _shipped(name: str, device: str) -> tuple[str, Any, IOI, str]:
     bed = testbed(name, n_games=8, device=device)
     assert isinstance(bed, Testbed)
     assert isinstance(bed.game, IOI)
-    return name, bed.model, bed.game
-
-
-def gpt2_with_world(model: str | Path, device: str = "cpu") -> tuple[Any, IOI]:
-    """GPT-2 from a folder or by name, and IOI prompts in its own tokens.
-
-    Raises:
-        FileNotFoundError: no model at a path, or one without a tokenizer.
-        ConnectionError: a name that is not in the cache while the hub cannot be reached.
-        ValueError: not a GPT-2, or a tokenizer that splits a word of the prompts.
-    """
-    from transformers import AutoTokenizer
-
-    bridge = load_gpt2(model, device=device)
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(str(model))
-    except (OSError, ValueError) as error:
-        raise FileNotFoundError(f"{model} comes without the tokenizer that IOI prompts need: {error}") from error
-    return bridge, IOI(vocabulary="full", tokenizer=tokenizer)
+    return name, bed.model, bed.game, Node(bed.hook, bed.spec.position).name
 
 
 def _bar(items: Sequence[Any], what: str, progress: bool) -> Any:

@@ -23,6 +23,7 @@ from .models.nodes import CrossSection, Node
 from .models.toy_superposition import TOY_MODELS, ToySuperposition
 from .models.transformers import TransformerConfig, build_transformer, load_transformer
 from .sites.bench import AxesBench
+from .sites.gpt2 import config_of, gpt2_with_world
 from .sites.qualification import qualify_sites
 from .synthetic_testbed import SyntheticTestbed
 
@@ -222,7 +223,8 @@ def testbed(
         game: the world that the model plays, or its name.
         layer: block whose output is read, from 0; with `game` only.
         site: another place of an IOI model, such as `L1 z@end`; see `fiducial find-sites`. Attributes that it does not
-            carry to the answer are left out, and a site that carries none is refused.
+            carry to the answer are left out, and a site that carries none is refused. With `game="ioi"` the name is
+            that of GPT-2, a folder or on the hub, and a site is needed instead of a layer.
         n_games: games to score on; half of them choose thresholds and latents, the other half report. Of IOI twenty
             prompts count as a game.
         seed: of the games. The shipped SAEs were trained on other seeds, the models on seed 0 in batches of another
@@ -236,6 +238,8 @@ def testbed(
         ValueError: fewer than 8 games, a negative seed, a sealed world without a secret, a model that does not play the
             game or lacks the layer, a site of a model without prompts, or one that carries no attribute.
     """
+    if game is not None and (game == "ioi" or isinstance(game, IOI)):
+        return _around_gpt2(name, site, n_games, seed, device)
     if game is not None:
         return _around(name, world(game) if isinstance(game, str) else game, layer, n_games, seed, device)
     if layer is not None:
@@ -286,18 +290,22 @@ def _around(name: str | Path, game: Game, layer: int | None, n_games: int, seed:
     return Testbed(spec.name, game, model, config, spec, n_games=n_games, seed=seed, device=device)
 
 
-def _at_site(spec: TestbedSpec, model: "TransformerBridge", site: str) -> TestbedSpec:
+def _at_site(spec: TestbedSpec, model: "TransformerBridge", site: str, world: IOI | None = None) -> TestbedSpec:
     """The testbed of the same model at another site; its SAEs stay behind.
 
     Raises:
-        ValueError: a model without prompts, no such site, or one that carries no attribute; says why.
+        KeyError: no such hook point or position.
+        ValueError: a model without prompts, one head of a site, or a site that carries no attribute; says why.
     """
     if not spec.position:
         raise ValueError(
             f"{spec.name} has no prompts with named positions; its games are read after block {spec.layer}"
         )
     node = Node.parse(site)
-    found = qualify_sites(model, IOI(), [CrossSection(node.name, (node,))])
+    if node.head is not None:
+        raise ValueError(f"a testbed reads all heads of a site together: say {replace(node, head=None)}, got {node}")
+    game = IOI() if world is None else world
+    found = qualify_sites(model, game, [CrossSection(node.name, (node,))])
     carried = tuple(one.attribute for one in found if one.qualified)
     if not carried:
         reasons = "; ".join(f"{one.attribute}: {one.reason}" for one in found)
@@ -307,7 +315,7 @@ def _at_site(spec: TestbedSpec, model: "TransformerBridge", site: str) -> Testbe
     return replace(
         spec,
         name=f"{spec.name} at {node}",
-        game=lambda: IOI(scored=(node.position,)),
+        game=lambda: replace(game, scored=(node.position,)),
         layer=node.layer or 0,
         hook_name=resolve_hook(model, node.hook),
         position=node.position,
@@ -316,6 +324,20 @@ def _at_site(spec: TestbedSpec, model: "TransformerBridge", site: str) -> Testbe
         twin_dictionaries={},
         controls={},
     )
+
+
+def _around_gpt2(name: str | Path, site: str | None, n_games: int, seed: int, device: str) -> "Testbed":
+    """A testbed at a site of GPT-2, which answers IOI prompts in its own tokens."""
+    if site is None:
+        raise ValueError(
+            "say at which site GPT-2 is read, such as site='L8 resid@end'; `fiducial find-sites` looks for them"
+        )
+    model, world = gpt2_with_world(name, device)
+    about = f"{Path(name).name}, which answers IOI prompts"
+    spec = _at_site(
+        TestbedSpec(Path(name).name, lambda: world, str(name), 0, about, position="end"), model, site, world
+    )
+    return Testbed(spec.name, spec.game(), model, config_of(model), spec, n_games=n_games, seed=seed, device=device)
 
 
 testbed.__test__ = False  # type: ignore[attr-defined]

@@ -15,6 +15,14 @@ COLUMNS = {
     "explained variance": ("explained_variance_score", None),
     "legal moves with it in place": ("legal_top1_score", None),
 }
+AXES = {
+    "edits of 2 latents, IO": ("edit_success_score", "IO"),
+    "edits of 2 latents, Pos": ("edit_success_score", "Pos"),
+    "necessity": ("necessity_score", None),
+    "sufficiency": ("sufficiency_score", None),
+    "values found": ("found_values_score", None),
+    "explained variance": ("explained_variance_score", None),
+}
 
 
 def cell(scores, metric, group):
@@ -27,21 +35,23 @@ def cell(scores, metric, group):
     return f"{value:.3f} [{low:.3f}, {high:.3f}]"
 
 
-def row(name, scores):
+def row(name, scores, columns):
     """One line of the table."""
-    return f"| {name} | " + " | ".join(cell(scores, *column) for column in COLUMNS.values()) + " |"
+    return f"| {name} | " + " | ".join(cell(scores, *column) for column in columns.values()) + " |"
 
 
 def table(reports):
     """Ceilings, SAEs and floors of one testbed, in Markdown."""
     first = reports[0]
-    ceilings = [name for name in first.controls if name in first.scores["coverage"].ceilings]
-    floors = [name for name in first.controls if name in first.scores["coverage"].floors]
-    lines = [f"| {first.testbed} | " + " | ".join(COLUMNS) + " |", "|---" * (len(COLUMNS) + 1) + "|"]
-    lines += [row(f"*{name}* (ceiling)", first.controls[name]) for name in ceilings]
-    ranked = sorted(reports, key=lambda report: -report.scores["coverage"].groups["board"])
-    lines += [row(f"**{report.dictionary}**", report.scores) for report in ranked]
-    lines += [row(f"*{name}* (floor)", first.controls[name]) for name in floors]
+    columns = AXES if "edit_success_score" in first.scores else COLUMNS
+    metric, group = next(iter(columns.values())) if columns is AXES else columns["coverage, board"]
+    ceilings = [name for name in first.controls if name in first.scores[metric].ceilings]
+    floors = [name for name in first.controls if name in first.scores[metric].floors]
+    lines = [f"| {first.testbed} | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
+    lines += [row(f"*{name}* (ceiling)", first.controls[name], columns) for name in ceilings]
+    ranked = sorted(reports, key=lambda report: -report.scores[metric].groups[group])
+    lines += [row(f"**{report.dictionary}**", report.scores, columns) for report in ranked]
+    lines += [row(f"*{name}* (floor)", first.controls[name], columns) for name in floors]
     return "\n".join(lines)
 
 

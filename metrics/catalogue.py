@@ -8,6 +8,7 @@ from .core import PROPERTIES as CORE
 from .core_behaviour import PROPERTIES as CORE_BEHAVIOUR
 from .coverage import PROPERTIES as COVERAGE
 from .interpretability import PROPERTIES as INTERPRETABILITY
+from .meaning import PROPERTIES as MEANING
 from .occlusion import PROPERTIES as OCCLUSION
 from .properties import Properties
 from .reconstruction import PROPERTIES as RECONSTRUCTION
@@ -20,6 +21,7 @@ AXES: dict[str, Properties] = {
     **CONTROL,
     **ISOLATION,
     **INTERPRETABILITY,
+    **MEANING,
     **OCCLUSION,
     **SPLITTING,
 }  # at a site of an IOI model

@@ -6,6 +6,7 @@ from fiducial.metrics.approximation_boards import board_approximation
 from fiducial.metrics.control import control
 from fiducial.metrics.control_isolation import isolation, off_manifold
 from fiducial.metrics.interpretability import interpretability
+from fiducial.metrics.meaning import meaning
 
 from . import worlds
 
@@ -67,6 +68,11 @@ def axes_scores(arrays, n_resamples=20):
         ),
         **isolation(
             {"Pos": arrays["before"]}, {"Pos": arrays["after"]}, success=arrays["two"] == arrays["patched"], **common
+        ),
+        **meaning(
+            dict(zip(("clean", "kept", "mean_ablated", "removed"), arrays["differences"].T, strict=True)),
+            {"edited": arrays["one"], "patched": arrays["patched"], "unedited": arrays["untouched"]},
+            **common,
         ),
         **off_manifold(arrays["x_hat"], arrays["x"], arrays["natural_directions"], **common),
         **interpretability(

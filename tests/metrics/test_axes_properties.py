@@ -7,7 +7,7 @@ import pytest
 
 from .axes_inputs import axes_inputs, axes_scores
 
-MODULES = ("approximation", "approximation_boards", "control", "control_isolation", "interpretability")
+MODULES = ("approximation", "approximation_boards", "control", "control_isolation", "interpretability", "meaning")
 RECORDS = {}
 for one in MODULES:
     RECORDS |= importlib.import_module(f"fiducial.metrics.{one}").PROPERTIES
