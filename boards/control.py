@@ -30,7 +30,6 @@ from ..testbed_catalogue import Testbed
 from .edits import BoardEdits, board_edits
 from .fit import Inputs, Prepared, blocks_of, prepare
 from .methods import Method, Setting, View
-from .runs import block_hook, edited_logits
 from .scores import Estimate, Outcome, Resampler, outcome, success, undefined
 from .table import BoardControl, ControlRow
 
@@ -48,7 +47,7 @@ def board_control(
     layers: Layers = "one",
     kinds: Sequence[str] | None = None,
     dictionaries: Sequence[Dictionary] | None = None,
-    das_steps: int = 200,
+    das_steps: int = 1000,
     n_resamples: int = 1000,
     seed: int = 0,
 ) -> BoardControl:
@@ -62,7 +61,7 @@ def board_control(
         layers: "one" or "from", see the module.
         kinds: of edits, as the game names them; None for all.
         dictionaries: SAEs of the testbed's hook point; None for those that ship with it.
-        das_steps: of training the DAS subspaces; 0 leaves DAS out.
+        das_steps: of training the DAS subspaces, at most; 0 leaves DAS out.
         n_resamples: of the bootstrap.
         seed: of the edits, the methods and the bootstrap.
 
@@ -87,12 +86,12 @@ def board_control(
             f"methods must begin names in {[m.name for m in ready.methods[ready.layers[0]]]}, got {methods}"
         )
     resampler = Resampler(reporting.game_id, n_resamples, seed)
-    untouched = outcome(edited_logits(bed.model, reporting.tokens, reporting.position, {}), _unedited(reporting))
+    untouched = outcome(clean[1].run.clean, _unedited(reporting))
     rows: list[ControlRow] = []
     null: Outcome | None = None
     for index in wanted:
-        setting, tried = choose_setting(bed, clean[0], ready, index)
-        logits, arrived = run_method(bed, clean[1], ready, index, setting)
+        setting, tried = choose_setting(clean[0], ready, index)
+        logits, arrived = run_method(clean[1], ready, index, setting)
         found = outcome(logits, reporting)
         null = found if null is None else null
         method = ready.methods[ready.layers[0]][index]
@@ -116,22 +115,20 @@ def board_control(
     )
 
 
-def choose_setting(bed: Testbed, inputs: Inputs, ready: Prepared, index: int) -> tuple[Setting, dict[str, float]]:
+def choose_setting(inputs: Inputs, ready: Prepared, index: int) -> tuple[Setting, dict[str, float]]:
     """The setting with the smallest mean error on the choosing edits, and the error of each."""
     method = ready.methods[ready.layers[0]][index]
     if len(method.settings) == 1:
         return method.settings[0], {}
     errors = [
-        float(outcome(run_method(bed, inputs, ready, index, setting)[0], inputs.edits).error.mean())
+        float(outcome(run_method(inputs, ready, index, setting)[0], inputs.edits).error.mean())
         for setting in method.settings
     ]
     tried = {method.say(setting): error for setting, error in zip(method.settings, errors, strict=True)}
     return method.settings[int(np.argmin(errors))], tried
 
 
-def run_method(
-    bed: Testbed, inputs: Inputs, ready: Prepared, index: int, setting: Setting
-) -> tuple[torch.Tensor, Arrived]:
+def run_method(inputs: Inputs, ready: Prepared, index: int, setting: Setting) -> tuple[torch.Tensor, Arrived]:
     """Logits after an edit, and the activations that it left at each block."""
     edits = inputs.edits
     arrived: Arrived = {}
@@ -139,8 +136,7 @@ def run_method(
         layer = ready.layers[0]
         view = inputs.view(layer)
         new = view.x + ready.methods[layer][index].delta(view, setting)
-        changes = {block_hook(layer): lambda _, rows: new[rows]}
-        return edited_logits(bed.model, edits.tokens, edits.position, changes), {layer: new}
+        return inputs.run.with_x(new), {layer: new}
 
     def change(layer: int):  # noqa: ANN202 - Change
         def apply(x: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
@@ -151,8 +147,7 @@ def run_method(
 
         return apply
 
-    changes = {block_hook(layer): change(layer) for layer in ready.layers}
-    return edited_logits(bed.model, edits.tokens, edits.position, changes), arrived
+    return inputs.run.logits({layer: change(layer) for layer in ready.layers}), arrived
 
 
 def _unedited(edits: BoardEdits) -> BoardEdits:

@@ -7,21 +7,21 @@ Conventions   The source is a position of the choosing games with about as many 
               on. Starts at the span of the supervised directions, of which it is a skyline.
 References    Geiger et al. 2024, "Finding alignments between interpretable causal variables and distributed neural
               representations" (arXiv 2303.02536).
-Differences   There one subspace a variable is trained by itself; here those of all squares are trained together.
+Differences   There one subspace a variable is trained by itself; here those of all squares are trained together, and
+              towards a distribution over moves instead of one token (supervised_dicts/das.py does the former).
 """
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from .edits import BoardEdits
-from .methods import Method, Setting, SquareDirections, View
-from .runs import edited_logits
+from .last_move import LastMove
+from .methods import SIZES, Method, Setting, SquareDirections, View
 
-if TYPE_CHECKING:
-    from transformer_lens.model_bridge import TransformerBridge
+CHECK = 50  # steps between looks at the edits held out
 
 
 class Sources:
@@ -37,79 +37,122 @@ class Sources:
     def __init__(self, x: torch.Tensor, states: NDArray[np.bool_], position: NDArray[np.int64], seed: int) -> None:
         self.x, self.states, self.seed = x, states, seed
         self.position = np.asarray(position, np.int64)
+        self._nearest: dict[tuple[int, int], NDArray[np.int64]] = {}
 
-    def of(self, edits: BoardEdits) -> torch.Tensor:
+    def of(self, edits: BoardEdits, seed: int | None = None) -> torch.Tensor:
         """One activation for every changed square, float [n, m, d]; NaN where there is none.
 
-        What is drawn for an edit depends on the edit and the seed, not on its neighbours.
+        What is drawn for an edit depends on its row and the seed, not on its neighbours.
+
+        Args:
+            edits: n of them.
+            seed: of the draw; None for that of the sources.
         """
         found = torch.full((*edits.put.shape, self.x.shape[1]), torch.nan)
         for row, (columns, position) in enumerate(zip(edits.put, edits.position, strict=True)):
-            generator = np.random.default_rng([self.seed, row])
-            for slot, column in enumerate(columns[columns >= 0]):
-                shown = np.flatnonzero(self.states[:, column])
-                if len(shown):
-                    distance = np.abs(self.position[shown] - position)
-                    nearest = shown[distance == distance.min()]
+            generator = np.random.default_rng([self.seed if seed is None else seed, row])
+            for slot, column in enumerate(columns[columns >= 0].tolist()):
+                nearest = self.nearest(column, int(position))
+                if len(nearest):
                     found[row, slot] = self.x[nearest[generator.integers(len(nearest))]]
         return found
 
+    def nearest(self, column: int, position: int) -> NDArray[np.int64]:
+        """Rows that show a state, read as near in the game to a position as there are."""
+        if (column, position) not in self._nearest:
+            shown = np.flatnonzero(self.states[:, column])
+            distance = np.abs(self.position[shown] - position)
+            self._nearest[column, position] = shown[distance == distance.min(initial=2**31)]
+        return self._nearest[column, position]
+
+
+@dataclass(frozen=True)
+class BoardSubspaces:
+    """A trained subspace for every square.
+
+    Attributes:
+        bases: float32 [S, d, k], orthonormal.
+        losses: float, on edits held out, at the start and after every `CHECK` steps.
+        steps: of training, until nothing was gained any more.
+    """
+
+    bases: torch.Tensor
+    losses: tuple[float, ...]
+    steps: int
+
 
 def fit_board_das(
-    model: "TransformerBridge",
-    hook: str,
-    x: torch.Tensor,
+    run: LastMove,
     edits: BoardEdits,
     sources: Sources,
     supervised: SquareDirections,
     *,
     k: int | None = None,
-    steps: int = 200,
+    steps: int = 1000,
     lr: float = 3e-3,
-    batch_size: int = 64,
+    batch_size: int = 128,
     seed: int = 0,
-) -> tuple[torch.Tensor, list[float]]:
-    """Train the subspaces.
+) -> BoardSubspaces:
+    """Train the subspaces until the loss on every fifth edit, held out, has not fallen for three checks.
 
     Args:
-        model: on any device.
-        hook: where the residual stream is edited.
-        x: float [n, d], activations at the edits.
+        run: the edits' positions; changed after its first block.
         edits: to train on.
-        sources: what is exchanged with.
+        sources: what is exchanged with, drawn anew every step.
         supervised: where to start.
         k: dimensions a square; None is one less than it has states, at most 4.
-        steps: of Adam.
+        steps: of Adam, at most.
         lr: its rate.
         batch_size: edits a step.
-        seed: of the batches.
+        seed: of the batches and sources.
 
     Returns:
-        Orthonormal bases float32 [S, d, k], and the loss of every step.
+        The subspaces with the smallest loss on the edits held out.
     """
+    from tqdm.auto import tqdm
+
     squares = edits.squares
     k = min(squares.n_states - 1, 4) if k is None else k
     cubes = supervised.directions.reshape(len(squares), squares.n_states, -1)
     span = torch.linalg.svd(cubes - cubes.mean(1, keepdim=True), full_matrices=True).Vh[:, :k].transpose(1, 2)
     raw = span.clone().requires_grad_(True)
     optimiser = torch.optim.Adam([raw], lr=lr)
-    shown = sources.of(edits)
     truth = torch.from_numpy(edits.allowed_after).float()
     truth = truth / truth.sum(1, keepdim=True)
     generator = np.random.default_rng(seed)
-    losses: list[float] = []
-    for _ in range(steps):
-        rows = generator.choice(len(edits), size=min(batch_size, len(edits)), replace=False)
-        part, picked = edits.take(rows), torch.from_numpy(rows)
-        new = x[picked] + swap_delta(torch.linalg.qr(raw).Q, x[picked], shown[picked], part)
-        logits = edited_logits(model, part.tokens, part.position, {hook: lambda _, at, new=new: new[at]}, gradient=True)
-        loss = -(truth[picked] * logits.log_softmax(1)).sum(1).mean()
+    order = generator.permutation(len(edits))
+    held, used = order[: max(1, len(edits) // 5)], order[max(1, len(edits) // 5) :]
+    held_sources = sources.of(edits.take(held))
+
+    def loss_of(rows: NDArray[np.int64], shown: torch.Tensor, gradient: bool) -> torch.Tensor:
+        picked = torch.from_numpy(rows)
+        x = run.x[picked]
+        new = x + swap_delta(torch.linalg.qr(raw).Q, x, shown, edits.take(rows))
+        logits = run.logits({run.layer: lambda _, at: new[at]}, picked, gradient=gradient)
+        return -(truth[picked] * logits.log_softmax(1)).sum(1).mean()
+
+    def check() -> float:
+        with torch.no_grad():
+            return float(loss_of(held, held_sources, False))
+
+    losses = [check()]
+    best = raw.detach().clone()
+    done = 0
+    for step in tqdm(range(1, steps + 1), desc="DAS", disable=None, leave=False):
+        rows = generator.choice(used, size=min(batch_size, len(used)), replace=False)
+        shown = sources.of(edits.take(rows), int(generator.integers(2**31)))
+        loss = loss_of(rows, shown, True)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-        losses.append(float(loss.detach()))
-    with torch.no_grad():
-        return torch.linalg.qr(raw).Q.detach(), losses
+        done = step
+        if step % CHECK == 0 or step == steps:
+            losses.append(check())
+            if losses[-1] <= min(losses):
+                best = raw.detach().clone()
+            if min(losses[-3:]) > min(losses) and len(losses) > 3:
+                break
+    return BoardSubspaces(torch.linalg.qr(best).Q, tuple(losses), done)
 
 
 def swap_delta(bases: torch.Tensor, x: torch.Tensor, shown: torch.Tensor, edits: BoardEdits) -> torch.Tensor:
@@ -131,10 +174,11 @@ def swap_delta(bases: torch.Tensor, x: torch.Tensor, shown: torch.Tensor, edits:
     return total
 
 
-def das_method(bases: torch.Tensor, sources: Sources) -> Method:
-    """The edit that exchanges the trained subspaces."""
+def das_methods(subspaces: BoardSubspaces, sources: Sources) -> list[Method]:
+    """The edit that exchanges the trained subspaces, and the same at a size that is chosen on other edits."""
 
     def delta(view: View, setting: Setting) -> torch.Tensor:
-        return swap_delta(bases, view.x, sources.of(view.edits), view.edits)
+        return setting[0] * swap_delta(subspaces.bases, view.x, sources.of(view.edits), view.edits)
 
-    return Method(f"DAS, {bases.shape[2]} dimensions a square", delta)
+    name = f"DAS, {subspaces.bases.shape[2]} dimensions a square"
+    return [Method(name, delta), Method(f"{name}, sized", delta, SIZES, ("x",))]

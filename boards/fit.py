@@ -13,8 +13,9 @@ from ..models.controls import neurons_of, pca_dictionary, random_dictionary
 from ..models.dictionary import Dictionary, encode_in_batches
 from ..models.loading import load_dictionary
 from ..testbed_catalogue import Testbed
-from .das import Sources, das_method, fit_board_das
+from .das import Sources, das_methods, fit_board_das
 from .edits import BoardEdits, Squares, board_edits
+from .last_move import LastMove
 from .latents import aware_methods, dictionary_editor, greedy_method, neuron_editor
 from .methods import (
     SIZES,
@@ -28,26 +29,29 @@ from .methods import (
     square_probes,
     supervised_directions,
 )
-from .runs import block_hook, edited_logits, read_at
+from .runs import block_hook
 from .scores import outcome
 
+DAS_EDITS = 3000  # to train on, at most; a fifth of them is held out
 TRAINING_SEED = 530_000  # of edits that DAS is trained on; far from every testbed's seed
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """Edits with the clean activations at their last moves."""
+    """Edits with the clean activations at their last moves, ready to be run again with these changed."""
 
     edits: BoardEdits
+    run: LastMove
     x: dict[int, torch.Tensor]
     neurons: torch.Tensor | None
 
     @classmethod
     def of(cls, bed: Testbed, edits: BoardEdits, layers: Sequence[int]) -> "Inputs":
         """Run the untouched model."""
-        hooks = [block_hook(layer) for layer in layers] + [bed.spec.neuron_hook]
-        found = read_at(bed.model, edits.tokens, edits.position, hooks)
-        return cls(edits, {layer: found[block_hook(layer)] for layer in layers}, found[bed.spec.neuron_hook])
+        hooks = [*(block_hook(layer) for layer in layers[1:]), bed.spec.neuron_hook]
+        run = LastMove(bed.model, edits.tokens, edits.position, layers[0], hooks=hooks)
+        x = {layer: run.found[block_hook(layer)] for layer in layers}
+        return cls(edits, run, x, run.found[bed.spec.neuron_hook])
 
     def view(self, layer: int) -> View:
         """All of them, at one layer; the same object each time, so that latents are computed once."""
@@ -114,11 +118,11 @@ def prepare(
         if base is None:
             base = supervised
             details = {"held_out_r2": supervised.held_out, "rank": supervised.rank, "ridge": supervised.ridge}
-            details["size"] = supervised_size(bed, choosing, supervised)
+            details["size"] = supervised_size(choosing, supervised)
             if len(blocks) == 1:
                 methods[block] += latent_methods(bed, rows, supervised, details["size"], dictionaries, seed)
                 if das_steps:
-                    methods[block].append(_das(bed, rows, supervised, das_steps, kinds, seed, details))
+                    methods[block] += _das(bed, rows, supervised, das_steps, kinds, seed, details)
     assert base is not None  # there is at least one block
     judged = fit_rows(bed, blocks[-1], ~bed.train)
     judge = square_probes(judged)
@@ -149,14 +153,12 @@ def fit_rows(bed: Testbed, block: int, which: NDArray[np.bool_]) -> FitRows:
     )
 
 
-def supervised_size(bed: Testbed, inputs: Inputs, supervised: SquareDirections) -> float:
+def supervised_size(inputs: Inputs, supervised: SquareDirections) -> float:
     """Size of the supervised edit with the smallest error, at the first block alone."""
     edits, layer = inputs.edits, next(iter(inputs.x))
     errors: list[float] = []
     for (size,) in SIZES:
-        new = inputs.x[layer] + size * supervised.delta(edits)
-        changes = {block_hook(layer): lambda _, rows, new=new: new[rows]}
-        logits = edited_logits(bed.model, edits.tokens, edits.position, changes)
+        logits = inputs.run.with_x(inputs.x[layer] + size * supervised.delta(edits))
         errors.append(float(outcome(logits, edits).error.mean()))
     return SIZES[int(np.argmin(errors))][0]
 
@@ -193,12 +195,10 @@ def _das(
     kinds: Sequence[str] | None,
     seed: int,
     details: dict[str, Any],
-) -> Method:
-    edits = board_edits(bed.game, max(64, min(4000, 20 * steps)), TRAINING_SEED + seed, kinds=kinds)
-    x = read_at(bed.model, edits.tokens, edits.position, [bed.hook])[bed.hook]
-    position = np.asarray(bed.activations.position)[bed.train]
-    sources = Sources(rows.x, rows.flat, position, seed)
-    bases, losses = fit_board_das(bed.model, bed.hook, x, edits, sources, supervised, steps=steps, seed=seed)
-    tenth = max(1, len(losses) // 10)
-    details["das_loss"] = [float(np.mean(losses[:tenth])), float(np.mean(losses[-tenth:]))]
-    return das_method(bases, sources)
+) -> list[Method]:
+    edits = board_edits(bed.game, max(64, min(DAS_EDITS, 20 * steps)), TRAINING_SEED + seed, kinds=kinds)
+    run = LastMove(bed.model, edits.tokens, edits.position, bed.spec.layer)
+    sources = Sources(rows.x, rows.flat, np.asarray(bed.activations.position)[bed.train], seed)
+    made = fit_board_das(run, edits, sources, supervised, steps=steps, seed=seed)
+    details["das"] = {"held_out_loss": list(made.losses), "steps": made.steps, "edits": len(edits)}
+    return das_methods(made, sources)

@@ -148,9 +148,9 @@ def pair_patching(
     for index, method in enumerate(ready.methods[layer]):
         if method.name != "null" and methods is not None and not any(method.name.startswith(m) for m in methods):
             continue
-        setting, _ = choose_setting(bed, choosing, ready, index)
+        setting, _ = choose_setting(choosing, ready, index)
         settings[method.name] = method.say(setting)
-        logits, left = run_method(bed, inputs, ready, index, setting)
+        logits, left = run_method(inputs, ready, index, setting)
         found[method.name] = judge(logits.numpy(), edits.allowed_before, edits.allowed_after)
         arrived[method.name] = left[layer]
         if method.name == "null":
