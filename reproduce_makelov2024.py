@@ -150,8 +150,8 @@ def compare(
         progress: show a bar.
     """
     rows: list[Row] = []
-    sampled = {"n_resamples": n_resamples, "seed": seed}
-    swapped = three_axes("supervised", bench, budgets=budgets, **sampled)
+    sampled: dict[str, Any] = {"n_resamples": n_resamples, "seed": seed}
+    swapped = three_axes("supervised", bench, budgets=budgets, meaning=False, **sampled)
     rows += _rows(bench, SUPERVISED, [swapped], [_l0(bench, bench.mean_codes)], budgets, sampled)
     for name, settings in _bar(list(kinds.items()), f"SAEs at {bench.section.name}", progress):
         trained = {
@@ -166,7 +166,7 @@ def compare(
             for node, x in bench.fit_x.items()
         }
         sets = [{node: saes[i] for node, saes in trained.items()} for i in range(len(seeds))]
-        measured = [three_axes(one, bench, budgets=budgets, **sampled) for one in sets]
+        measured = [three_axes(one, bench, budgets=budgets, meaning=False, **sampled) for one in sets]
         rows += _rows(bench, name, measured, [_l0(bench, one) for one in sets], budgets, sampled)
     return rows
 
@@ -177,7 +177,7 @@ def _rows(
     measured: Sequence[Axes],
     l0s: Sequence[float],
     budgets: Sequence[int],
-    sampled: Mapping[str, int],
+    sampled: Mapping[str, Any],
 ) -> list[Row]:
     return [
         Row(
@@ -201,7 +201,7 @@ def _part(axes: Axes, metric: str, attribute: str) -> Score:
     return axes.by_attribute[attribute][metric]
 
 
-def _over_seeds(scores: Sequence[Score], sampled: Mapping[str, int]) -> Interval:
+def _over_seeds(scores: Sequence[Score], sampled: Mapping[str, Any]) -> Interval:
     if not all(np.isfinite(score.value) and score.replicates is not None for score in scores):
         nan = float("nan")
         return (nan, nan, nan)

@@ -14,6 +14,7 @@ last move, whether a side has castled, repetitions and how many moves were made.
 plies since the last capture or pawn move are part of a position and stay with it.
 """
 
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from dataclasses import dataclass
 from typing import Any
 
@@ -202,16 +203,18 @@ def _propose(
     n = len(here)
     name = np.array(KINDS)[kind]
     movable = (here > 0) & (here % _KINDS != 0)  # a king is 6 or 12
-    first_fits = np.where((name == "place")[:, None], here == 0, movable)
+    placed: NDArray[np.bool_] = np.asarray(name == "place")[:, None]
+    swapped: NDArray[np.bool_] = np.asarray(name == "swap")[:, None]
+    first_fits: NDArray[np.bool_] = np.where(placed, here == 0, movable)
     first = np.argmax(np.where(first_fits, generator.random(here.shape), -1.0), axis=1)
     content = here[np.arange(n), first]
-    second_fits = np.where((name == "swap")[:, None], movable & (here != content[:, None]), here == 0)
+    second_fits: NDArray[np.bool_] = np.where(swapped, movable & (here != content[:, None]), here == 0)
     second = np.argmax(np.where(second_fits, generator.random(here.shape), -1.0), axis=1)
     # Another piece than the one there: one of ten for an empty square, one of the nine others otherwise.
     drawn = generator.integers(0, np.where(name == "place", 10, 9))
     drawn += (name == "replace") & (_PIECES[np.minimum(drawn, 9)] >= content)
     two = (name == "move") | (name == "swap")
-    none = ~first_fits.any(axis=1) | (two & ~second_fits.any(axis=1))
+    none: NDArray[np.bool_] = ~first_fits.any(axis=1) | (two & ~second_fits.any(axis=1))
     squares = np.stack([np.where(none, -1, first), np.where(two & ~none, second, -1)], axis=1)
     new = np.zeros((n, 2), np.int64)
     puts = (name == "replace") | (name == "place")

@@ -10,6 +10,7 @@ game, so that edits are independent draws and intervals may resample them one by
 othello_edits.py and chess_edits.py make them; `square_edits` of the games returns them.
 """
 
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
@@ -116,4 +117,5 @@ def merge_labels(
 
 def cut_after(tokens: NDArray[np.int64], position: NDArray[np.int64], pad_id: int) -> NDArray[np.int64]:
     """Games up to and including one position each, padding after it; int64 [n, positions]."""
-    return np.where(np.arange(tokens.shape[1]) <= position[:, None], tokens, pad_id)
+    kept: NDArray[np.bool_] = np.arange(tokens.shape[1]) <= position[:, None]
+    return np.where(kept, tokens, pad_id)

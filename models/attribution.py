@@ -8,7 +8,7 @@ Conventions   `score` is that of `PatchPairs`. Attribution is the first-order gu
 References    attribution patching: Nanda 2023 (neelnanda.io); Syed, Rager and Conmy 2023, arXiv 2310.10348
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -130,7 +130,7 @@ def _scored(pairs: PatchPairs, logits: torch.Tensor) -> Floats:
 def _gradients(model: "TransformerBridge", pairs: PatchPairs, nodes: list[Node]) -> dict[Node, torch.Tensor]:
     """Gradient of every pair's score with respect to every node of the base, float [N, d_node]."""
     held: dict[str, torch.Tensor] = {}
-    hooks: list[tuple[str, Callable[..., torch.Tensor]]] = []
+    hooks: list[Any] = []  # of pairs of a name and a function
 
     def begin(value: torch.Tensor, hook: Any) -> torch.Tensor:  # a graph even where no weight asks for one
         return value if value.requires_grad else value.detach().requires_grad_()

@@ -15,7 +15,7 @@ Conventions
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -195,7 +195,7 @@ def read_nodes(
     parts: dict[Node, list[torch.Tensor]] = {node: [] for node in wanted}
     with torch.no_grad():
         for rows in places.batches():
-            hooks: list[tuple[str, Callable[..., None]]] = []
+            hooks: list[Any] = []  # of pairs of a name and a function
             for hook, group in places.by_hook.items():
 
                 def keep(value: torch.Tensor, hook: Any, group: list[Node] = group, rows: slice = rows) -> None:
@@ -276,7 +276,7 @@ def frozen(model: "TransformerBridge") -> Iterator[None]:
 
 def _logits(places: "_Places", values: Mapping[Node, torch.Tensor], rows: slice, at: str) -> torch.Tensor:
     fired: set[str] = set()
-    hooks: list[tuple[str, Callable[..., torch.Tensor]]] = []
+    hooks: list[Any] = []  # of pairs of a name and a function
     for hook, group in places.by_hook.items():
 
         def put(value: torch.Tensor, hook: Any, group: list[Node] = group, key: str = hook) -> torch.Tensor:

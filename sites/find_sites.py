@@ -225,7 +225,7 @@ def find_sites(
     qualified: dict[str, SiteQualification] = {}
     features: dict[str, BoardFeatures] = {}
     if n_features and kept and isinstance(game_or_pairs, IOI):
-        settings = {"n_fit": n_features, "n_test": n_test, "seed": seed + 1}
+        settings: dict[str, Any] = {"n_fit": n_features, "n_test": n_test, "seed": seed + 1}
         found = qualify_sites(model, game_or_pairs, kept, [attribute_name], **settings)
         qualified = {one.section: one for one in found}
     elif n_features and kept and not isinstance(game_or_pairs, PatchPairs):

@@ -26,6 +26,8 @@ def gpt2_with_world(model: str | Path, device: str = "cpu") -> tuple["Transforme
         tokenizer = AutoTokenizer.from_pretrained(str(model))
     except (OSError, ValueError) as error:
         raise FileNotFoundError(f"{model} comes without the tokenizer that IOI prompts need: {error}") from error
+    if tokenizer.vocab_size < 2:  # what some versions of transformers make of a folder without one
+        raise FileNotFoundError(f"{model} comes without the tokenizer that IOI prompts need: it knows no words")
     return bridge, IOI(vocabulary="full", tokenizer=tokenizer)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,7 +44,10 @@ def interpret(
     prompts = bench.choose
     attributes = {name: prompts.attributes[name] for name in (*ATTRIBUTES, *SLOTS)}
     values = {name: prompts.values[name] for name in attributes}
-    split = {"train": np.random.default_rng([seed, 1]).random(len(prompts)) < 0.5, "game_id": np.arange(len(prompts))}
+    split: dict[str, Any] = {
+        "train": np.random.default_rng([seed, 1]).random(len(prompts)) < 0.5,
+        "game_id": np.arange(len(prompts)),
+    }
     scores: dict[str, dict[str, Score]] = {}
     explained: dict[Node, NDArray[np.bool_]] = {}
     for node, dictionary in by_node.items():

@@ -8,7 +8,7 @@ whole counterfactual patched in.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -87,7 +87,7 @@ def three_axes(
     success: dict[int, dict[str, Score]] = {k: {} for k in budgets}
     aware: dict[int, dict[str, Score]] = {k: {} for k in budgets}
     weight: dict[int, dict[str, Score]] = {k: {} for k in budgets}
-    sampled = {"n_resamples": n_resamples, "seed": seed}
+    sampled: dict[str, Any] = {"n_resamples": n_resamples, "seed": seed}
     told = interpret(bench, whole, n_resamples=n_resamples, seed=seed) if meaning else None
     for attribute, aspect in bench.aspects.items():
         by_node = bench.supervised[attribute] if dictionaries == SUPERVISED else whole
@@ -126,7 +126,7 @@ def per_node(dictionaries: Dictionaries, bench: AxesBench) -> dict[Node, Diction
     if not isinstance(dictionaries, Mapping):
         if len(nodes) > 1:
             raise ValueError(f"{bench.section.name} has {len(nodes)} nodes: give a dictionary for each, by node")
-        dictionaries = {nodes[0]: dictionaries}
+        dictionaries = dict.fromkeys(nodes, dictionaries)
     if missing := [node.name for node in nodes if node not in dictionaries]:
         raise KeyError(f"no dictionary for {', '.join(missing)} of {bench.section.name}")
     for node in nodes:
@@ -186,7 +186,7 @@ def reconstructions(bench: AxesBench, aspect: Aspect, by_node: Mapping[Node, Dic
 
 
 def _approximation(
-    bench: AxesBench, aspect: Aspect, by_node: Mapping[Node, Dictionary], sampled: Mapping[str, int]
+    bench: AxesBench, aspect: Aspect, by_node: Mapping[Node, Dictionary], sampled: Mapping[str, Any]
 ) -> Scores:
     kept = reconstructions(bench, aspect, by_node)
     missed = {node: aspect.mean[node] + aspect.base[node] - x_hat for node, x_hat in kept.items()}
@@ -205,7 +205,7 @@ def _control(
     aspect: Aspect,
     edited: Edited,
     reference: Edited,
-    sampled: Mapping[str, int],
+    sampled: Mapping[str, Any],
     by_budget: Mapping[int, np.ndarray] | None = None,
 ) -> Scores:
     if edited.scorable.sum() < 2:
@@ -226,7 +226,7 @@ def _control(
     )
 
 
-def _side_effects(bench: AxesBench, aspect: Aspect, edited: Edited, sampled: Mapping[str, int]) -> Scores:
+def _side_effects(bench: AxesBench, aspect: Aspect, edited: Edited, sampled: Mapping[str, Any]) -> Scores:
     """What the edit does beside its aim: other attributes as a linear reader sees them, and natural activations."""
     before, after, patched = (_read(bench, values) for values in (aspect.base, edited.values, aspect.source))
     right = {name: before[name] == aspect.prompts.attributes[name] for name in before}
@@ -264,7 +264,7 @@ def _meant(
     explained: Mapping[Node, NDArray[np.bool_]],
     edited: Edited,
     reference: Edited,
-    sampled: Mapping[str, int],
+    sampled: Mapping[str, Any],
 ) -> Scores:
     """Edits by meaning, and what the explained latents carry of the answer."""
     kept: Values = {}

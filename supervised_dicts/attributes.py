@@ -54,9 +54,13 @@ class AttributeDictionary:
         n_latents, d_in = self.directions.shape
         return f"AttributeDictionary({self.name}, {', '.join(self.attribute_names[:4])}: {n_latents} latents on {d_in})"
 
-    @cached_property
+    @property
     def latent_names(self) -> tuple[str, ...]:
         """Feature name of every latent."""
+        return self._latent_names
+
+    @cached_property
+    def _latent_names(self) -> tuple[str, ...]:
         return tuple(name for block in self.blocks for name in block.latent_names)
 
     @property
