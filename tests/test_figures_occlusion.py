@@ -37,6 +37,20 @@ def test_by_command_and_again_from_what_was_kept(script, rows, tmp_path, monkeyp
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / f"{script}.csv"), frame, rtol=1e-4, check_dtype=False)
 
 
+@pytest.mark.slow
+def test_the_site_of_the_tiny_model(tmp_path, monkeypatch, capsys):
+    import figure_occlusion_ioi
+
+    monkeypatch.setattr(sys, "argv", ["figure_occlusion_ioi.py", "--quick", "--out", str(tmp_path)])
+    figure_occlusion_ioi.main()
+    assert "| IO and Pos | 1 |" in capsys.readouterr().out
+    frame = pd.read_csv(tmp_path / "occlusion-ioi.csv")
+    assert len(frame) == 12
+    shares = frame[frame["weakened"] == "IO"].set_index(["alpha", "attribute"])["variance_share"]
+    assert shares[0, "IO"] > 0.2
+    assert shares[1, "IO"] < 0.05
+
+
 def test_rows_of_one_training_become_rows_of_its_snapshots():
     import figure_occlusion
 
