@@ -47,7 +47,7 @@ def board_control(
     layers: Layers = "one",
     kinds: Sequence[str] | None = None,
     dictionaries: Sequence[Dictionary] | None = None,
-    das_steps: int = 1000,
+    das_steps: int = 400,
     n_resamples: int = 1000,
     seed: int = 0,
 ) -> BoardControl:
@@ -71,6 +71,8 @@ def board_control(
     Raises:
         ValueError: a game without a board, fewer than 2 edits, an unknown protocol, method or kind.
     """
+    from tqdm.auto import tqdm
+
     if min(n_edits, n_choosing) < 2:
         raise ValueError(f"at least 2 edits are needed to choose and to report, got {n_choosing} and {n_edits}")
     if layers not in ("one", "from"):
@@ -89,7 +91,7 @@ def board_control(
     untouched = outcome(clean[1].run.clean, _unedited(reporting))
     rows: list[ControlRow] = []
     null: Outcome | None = None
-    for index in wanted:
+    for index in tqdm(wanted, desc="methods", disable=None, leave=False):
         setting, tried = choose_setting(clean[0], ready, index)
         logits, arrived = run_method(clean[1], ready, index, setting)
         found = outcome(logits, reporting)

@@ -21,6 +21,7 @@ from .edits import BoardEdits
 from .last_move import LastMove
 from .methods import SIZES, Method, Setting, SquareDirections, View
 
+NEAR = 2  # moves between an edit and its source
 CHECK = 50  # steps between looks at the edits held out
 
 
@@ -58,11 +59,11 @@ class Sources:
         return found
 
     def nearest(self, column: int, position: int) -> NDArray[np.int64]:
-        """Rows that show a state, read as near in the game to a position as there are."""
+        """Rows that show a state, read at most two moves before or after a position, or as near as there are."""
         if (column, position) not in self._nearest:
             shown = np.flatnonzero(self.states[:, column])
             distance = np.abs(self.position[shown] - position)
-            self._nearest[column, position] = shown[distance == distance.min(initial=2**31)]
+            self._nearest[column, position] = shown[distance <= max(NEAR, distance.min(initial=2**31))]
         return self._nearest[column, position]
 
 
@@ -88,7 +89,7 @@ def fit_board_das(
     supervised: SquareDirections,
     *,
     k: int | None = None,
-    steps: int = 1000,
+    steps: int = 400,
     lr: float = 3e-3,
     batch_size: int = 128,
     seed: int = 0,
@@ -102,7 +103,7 @@ def fit_board_das(
         supervised: where to start.
         k: dimensions a square; None is one less than it has states, at most 4.
         steps: of Adam, at most.
-        lr: its rate.
+        lr: its first rate; falls linearly to 0.
         batch_size: edits a step.
         seed: of the batches and sources.
 
@@ -139,6 +140,7 @@ def fit_board_das(
     best = raw.detach().clone()
     done = 0
     for step in tqdm(range(1, steps + 1), desc="DAS", disable=None, leave=False):
+        optimiser.param_groups[0]["lr"] = lr * (1 - (step - 1) / steps)
         rows = generator.choice(used, size=min(batch_size, len(used)), replace=False)
         shown = sources.of(edits.take(rows), int(generator.integers(2**31)))
         loss = loss_of(rows, shown, True)

@@ -32,7 +32,7 @@ from .methods import (
 from .runs import block_hook
 from .scores import outcome
 
-DAS_EDITS = 3000  # to train on, at most; a fifth of them is held out
+DAS_EDITS = 5000  # to train on, at most; a fifth of them is held out
 TRAINING_SEED = 530_000  # of edits that DAS is trained on; far from every testbed's seed
 
 
@@ -106,11 +106,13 @@ def prepare(
         kinds: of edits to train DAS on.
         seed: of whatever is random.
     """
+    from tqdm.auto import tqdm
+
     blocks = tuple(choosing.x)
     methods: dict[int, list[Method]] = {}
     base: SquareDirections | None = None
     details: dict[str, Any] = {}
-    for block in blocks:
+    for block in tqdm(blocks, desc="fits", disable=None, leave=False):
         rows = fit_rows(bed, block, bed.train)
         supervised = supervised_directions(rows, seed)
         probes = square_probes(rows)

@@ -122,6 +122,8 @@ def pair_patching(
     Raises:
         ValueError: a game without a board, or fewer than 2 pairs found.
     """
+    from tqdm.auto import tqdm
+
     transcripts = bed.game.sample(n_games, PAIR_SEED + seed)
     pairs = position_pairs(bed.game, transcripts, seed=seed)
     edits, kept, source_tokens, source_position = pair_edits(bed, transcripts, pairs, n_pairs, seed)
@@ -145,7 +147,7 @@ def pair_patching(
     found: dict[str, Outcome] = {}
     arrived: dict[str, torch.Tensor] = {}
     settings: dict[str, str] = {}
-    for index, method in enumerate(ready.methods[layer]):
+    for index, method in enumerate(tqdm(ready.methods[layer], desc="methods", disable=None, leave=False)):
         if method.name != "null" and methods is not None and not any(method.name.startswith(m) for m in methods):
             continue
         setting, _ = choose_setting(choosing, ready, index)

@@ -239,10 +239,10 @@ def test_the_setting_is_the_best_on_the_choosing_edits():
     direction = torch.randn(16, generator=torch.Generator().manual_seed(1))
     method = Method("m", lambda view, s: s[0] * direction.expand_as(view.x), ((0.0,), (3.0,), (30.0,)), ("x",))
     ready = Prepared((1,), {1: [method]}, None, None, {})
-    setting, tried = choose_setting(bed, inputs, ready, 0)
+    setting, tried = choose_setting(inputs, ready, 0)
     assert tried[method.say(setting)] == min(tried.values())
     assert len(set(tried.values())) > 1
-    logits, arrived = run_method(bed, inputs, ready, 0, (3.0,))
+    logits, arrived = run_method(inputs, ready, 0, (3.0,))
     torch.testing.assert_close(arrived[1], inputs.x[1] + 3 * direction)
     assert logits.shape == (30, 13)
 

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from fiducial.boards.das import Sources, das_method, fit_board_das, swap_delta
+from fiducial.boards.das import Sources, das_methods, fit_board_das, swap_delta
 from fiducial.boards.edits import BoardEdits, Squares, board_edits
+from fiducial.boards.last_move import LastMove
 from fiducial.boards.latents import aware_methods, dictionary_editor, greedy_method
 from fiducial.boards.methods import (
     FitRows,
@@ -14,7 +15,6 @@ from fiducial.boards.methods import (
     square_probes,
     supervised_directions,
 )
-from fiducial.boards.runs import read_at
 from fiducial.models.controls import LinearDictionary
 from tiny import tiny_testbed
 
@@ -187,25 +187,40 @@ def test_sources_show_the_new_state_as_near_in_the_game_as_there_is():
         square = int(edits.put[row, 0]) // C
         assert states[index, square] == edits.after[row, square]
         fits = states[:, square] == edits.after[row, square]
-        assert abs(position[index] - edits.position[row]) == np.abs(position[fits] - edits.position[row]).min()
+        assert abs(position[index] - edits.position[row]) <= max(2, np.abs(position[fits] - edits.position[row]).min())
 
 
-def test_das_trains_orthonormal_subspaces_and_lowers_its_loss():
+def das_inputs():
     bed = tiny_testbed()
-    edits = board_edits(bed.game, 64, 5)
-    x = read_at(bed.model, edits.tokens, edits.position, [bed.hook])[bed.hook]
+    edits = board_edits(bed.game, 200, 5)
     squares = Squares.of(bed.features)
     states = squares.one_hot(np.asarray(bed.activations.labels), bed.features)
     rows = FitRows(bed.x, states, np.asarray(bed.activations.game_id), squares)
     sources = Sources(bed.x, rows.flat, np.asarray(bed.activations.position), 0)
-    supervised = supervised_directions(rows)
-    bases, losses = fit_board_das(
-        bed.model, bed.hook, x, edits, sources, supervised, steps=12, lr=5e-2, batch_size=64, seed=0
+    run = LastMove(bed.model, edits.tokens, edits.position, bed.spec.layer)
+    return run, edits, sources, supervised_directions(rows)
+
+
+def test_das_trains_orthonormal_subspaces_and_lowers_its_loss():
+    run, edits, sources, supervised = das_inputs()
+    made = fit_board_das(run, edits, sources, supervised, steps=100, lr=3e-2, seed=0)
+    assert made.bases.shape == (16, 16, 2)
+    torch.testing.assert_close(
+        made.bases.transpose(1, 2) @ made.bases, torch.eye(2).expand(16, 2, 2), rtol=1e-4, atol=1e-4
     )
-    assert bases.shape == (16, 16, 2)
-    torch.testing.assert_close(bases.transpose(1, 2) @ bases, torch.eye(2).expand(16, 2, 2), rtol=1e-4, atol=1e-4)
-    assert losses[-1] < losses[0] - 0.001
-    again, _ = fit_board_das(bed.model, bed.hook, x, edits, sources, supervised, steps=2, seed=0)
-    twice, _ = fit_board_das(bed.model, bed.hook, x, edits, sources, supervised, steps=2, seed=0)
-    assert torch.equal(again, twice)
-    assert das_method(bases, sources).delta(View(x, edits), (1.0,)).shape == x.shape
+    assert min(made.losses) < made.losses[0] - 0.001
+    again, twice = (fit_board_das(run, edits, sources, supervised, steps=2, seed=0) for _ in range(2))
+    assert torch.equal(again.bases, twice.bases)
+    assert again.losses == twice.losses
+    plain, sized = das_methods(made, sources)
+    view = View(run.x, edits)
+    torch.testing.assert_close(sized.delta(view, (2.0,)), 2 * plain.delta(view, (1.0,)))
+
+
+def test_das_stops_and_keeps_what_was_best_on_edits_held_out():
+    run, edits, sources, supervised = das_inputs()
+    made = fit_board_das(run, edits, sources, supervised, steps=2000, lr=1.0, seed=0)  # far too large
+    assert made.steps < 2000
+    assert len(made.losses) == made.steps // 50 + 1
+    start = fit_board_das(run, edits, sources, supervised, steps=1, lr=1e-9, seed=0)
+    assert start.losses[0] == made.losses[0] >= min(made.losses)
