@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import torch
 from fiducial.boards.markov_check import markov_check
 from fiducial.boards.pair_patching import PAIR_SEED, allowed_at, pair_edits, pair_patching
 from fiducial.games.position_pairs import position_pairs
@@ -92,4 +91,3 @@ def test_too_few_games_are_said_so():
     with pytest.raises(ValueError, match="ask for more games"):
         markov_check(small(), n_games=2)
     assert PAIR_SEED > 100_000
-    assert torch.get_num_threads() == 1
