@@ -14,12 +14,15 @@ from .core_behaviour import core_behaviour
 from .counts import PairCounts, best_thresholds, counts_at, counts_by_game
 from .coverage import coverage
 from .interpretability import explained_latents, interpretability
+from .meaning import meaning
+from .occlusion import occlusion
 from .properties import Properties
 from .reconstruction import reconstruction
 from .recovery import recovery
 from .recovery_factors import recovery_factors
 from .recovery_stability import pairwise_mcc, subspace_overlap
 from .score import Score, game_weights, interval
+from .splitting import splitting
 
 __all__ = [
     "METRICS",
@@ -42,11 +45,14 @@ __all__ = [
     "interpretability",
     "interval",
     "isolation",
+    "meaning",
+    "occlusion",
     "off_manifold",
     "pairwise_mcc",
     "reconstruction",
     "recovery",
     "recovery_factors",
+    "splitting",
     "subspace_overlap",
     "value_f1",
 ]

@@ -1,8 +1,9 @@
 """Occlusion: against scikit-learn and brute force, at its limits, and against mutated versions."""
 
+import importlib
+
 import numpy as np
 import pytest
-from fiducial.metrics import occlusion as module
 from fiducial.metrics.inputs import as_codes
 from fiducial.metrics.occlusion import best_f1, contingency, occlusion
 from fiducial.metrics.score import game_weights
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from scipy.stats import spearmanr
 from sklearn.metrics import f1_score
 
+module = importlib.import_module("fiducial.metrics.occlusion")  # the package has the function under this name
 N, VALUES = 600, 6
 RNG = np.random.default_rng(0)
 ATTRIBUTES = {name: RNG.integers(0, VALUES, N) for name in ("IO", "S", "Pos")}

@@ -1,14 +1,16 @@
 """Splitting: planted fragments, scikit-learn, brute force, limits and a mutation."""
 
+import importlib
+
 import numpy as np
 import pytest
-from fiducial.metrics import splitting as module
 from fiducial.metrics.inputs import as_codes
 from fiducial.metrics.splitting import fragments, overlap, similarity, splitting
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score, jaccard_score
 
+module = importlib.import_module("fiducial.metrics.splitting")  # the package has the function under this name
 N = 1200
 RNG = np.random.default_rng(0)
 POS = RNG.integers(0, 2, N)
