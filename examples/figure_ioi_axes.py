@@ -34,7 +34,7 @@ from fiducial.sites.edits import latents_of
 from fiducial.sites.three_axes import three_axes
 from matplotlib.figure import Figure
 
-BUDGETS = (1, 2, 4, 8)
+BUDGETS = (2, 4)
 RESAMPLES = 200
 RESCALED = ", rescaled"
 SUPERVISED = "supervised"
@@ -46,18 +46,18 @@ class Kind:
 
     Attributes:
         settings: arguments of `train_small_saes`.
-        far: seeds that are trained to the last number of steps; the others stop at the one before.
+        deep: seeds that go on to the last but one number of steps, and to the last; the others stop earlier.
     """
 
     settings: dict[str, Any]
-    far: int = 0
+    deep: tuple[int, int] = (1, 0)
 
 
 KINDS = {
-    "TopK 3": Kind({"kind": "topk", "k": 3}, far=2),
-    "L1 6": Kind({"kind": "l1", "l1": 6.0}, far=2),  # as sparse as TopK 3
-    "L1 2": Kind({"kind": "l1", "l1": 2.0}, far=2),
-    "L1 .5": Kind({"kind": "l1", "l1": 0.5}),
+    "TopK 3": Kind({"kind": "topk", "k": 3}, deep=(3, 1)),
+    "L1 6": Kind({"kind": "l1", "l1": 6.0}, deep=(1, 1)),  # as sparse as TopK 3
+    "L1 2": Kind({"kind": "l1", "l1": 2.0}, deep=(3, 0)),
+    "L1 .5": Kind({"kind": "l1", "l1": 0.5}, deep=(3, 1)),
     "TopK 3, frozen": Kind({"kind": "topk", "k": 3, "frozen_decoder": True}),
     "L1 .5, frozen": Kind({"kind": "l1", "l1": 0.5, "frozen_decoder": True}),
 }
@@ -72,7 +72,7 @@ SHOWN = {
     "L1 .5, frozen": (COLOURS[3], ":"),
 }
 PANELS = ("success 2", "necessity", "sufficiency")
-TITLES = ("edits of 2 latents: agreement with the patch", "necessity", "sufficiency")
+TITLES = ("edits of 2 latents, agreement with the patch", "necessity", "sufficiency")
 
 
 def bench_of(testbed: str, *, n_fit: int = 20_000, n_choose: int = 6_000, n_report: int = 1_500) -> AxesBench:
@@ -145,7 +145,7 @@ def _kept(score: Score) -> list[Any]:
 
 def steps_of(kind: Kind, seed: int, steps: tuple[int, ...]) -> tuple[int, ...]:
     """Numbers of steps after which this SAE is looked at."""
-    return steps if seed < kind.far or len(steps) == 1 else steps[:-1]
+    return steps[: len(steps) - 2 + sum(seed < deep for deep in kind.deep)]
 
 
 def run(bench: AxesBench, kept: Path, *, seeds: int, steps: tuple[int, ...], say: Callable[[str], None]) -> list[Any]:
@@ -208,7 +208,7 @@ def summary(lines: list[Any]) -> pd.DataFrame:
     rows: list[dict[str, Any]] = []
     for (name, steps), part in grouped.items():
         common = {"dictionary": name, "steps": steps, "seeds": len(part)}
-        for figure_name in part[0]["scores"]:
+        for figure_name in (one for one in part[0]["scores"] if all(one in line["scores"] for line in part)):
             scores = [_score(figure_name, *line["scores"][figure_name]) for line in part]
             value, low, high = mean_over_seeds(scores, n_resamples=RESAMPLES)
             rows.append(common | {"figure": figure_name, "value": value, "low": low, "high": high})
@@ -246,8 +246,7 @@ def draw(frame: pd.DataFrame) -> Figure:
             if panel.startswith("success"):
                 floor = frame[frame["figure"] == f"{attribute} no edit"]["value"].iloc[0]
                 ax.axhline(floor, color="grey", linestyle=(0, (1, 2)), linewidth=1, label="no edit")
-            ax.set(xscale="log", title=f"{attribute}: {title}", ylim=(-0.05, None))
-        row[0].set_ylim(-0.05, 1.08)
+            ax.set(xscale="log", title=f"{attribute}: {title}", ylim=(-0.1, 1.15))
     for ax in axes[-1]:
         ax.set_xlabel("steps of training")
     fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
@@ -262,7 +261,7 @@ def counted(frame: pd.DataFrame) -> str:
     for steps, (low, high) in zip(own.index, own.to_numpy(), strict=True):
         parts[int(low), int(high)].append(f"{steps:,}")
     return "; ".join(
-        f"{low if low == high else f'{low}-{high}'} SAEs a point at {', '.join(at)} steps"
+        f"{low if low == high else f'{low} to {high}'} SAE{'s' * (high > 1)} a point at {', '.join(at)} steps"
         for (low, high), at in parts.items()
     )
 
@@ -304,7 +303,7 @@ def main() -> None:
         bench_of(asked.testbed, **sizes),
         asked.out / f"{name}.runs.jsonl",
         seeds=1 if asked.quick else asked.seeds,
-        steps=(5, 10) if asked.quick else STEPS,
+        steps=(2, 4, 6, 8) if asked.quick else STEPS,
         say=print,
     )
     frame = summary(lines)
