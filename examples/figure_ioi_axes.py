@@ -4,9 +4,9 @@
 
 The comparison of Makelov, Lange and Nanda 2024 (arXiv 2405.08366) at a place of a small model that qualifies for it.
 TopK with the known number of attributes, L1 SAEs, both with a decoder frozen as it was drawn, and what the paper does
-not ask: an L1 SAE as sparse as TopK, as it is and with each latent's size mended. Several seeds, looked at after more
-and more steps, so that what is not learnt yet is told apart from what is never learnt. About an hour on one core; an
-interrupted run goes on where it stopped.
+not ask: L1 SAEs about as sparse as TopK, as they are and with each latent's size mended. Several seeds, looked at after
+more and more steps, so that what is not learnt yet is told apart from what is never learnt. About an hour on one core;
+an interrupted run goes on where it stopped.
 """
 
 import argparse
@@ -46,26 +46,31 @@ class Kind:
 
     Attributes:
         settings: arguments of `train_small_saes`.
-        deep: seeds that go on to the last but one number of steps, and to the last; the others stop earlier.
+        reach: for every entry of `STEPS` how many seeds are trained that far.
+        mended: look at it a second time, with each latent's size mended by `rescaled`.
     """
 
     settings: dict[str, Any]
-    deep: tuple[int, int] = (1, 0)
+    reach: tuple[int, ...] = (5, 5, 1, 0)
+    mended: bool = False
 
 
 KINDS = {
-    "TopK 3": Kind({"kind": "topk", "k": 3}, deep=(3, 1)),
-    "L1 6": Kind({"kind": "l1", "l1": 6.0}, deep=(1, 1)),  # as sparse as TopK 3
-    "L1 2": Kind({"kind": "l1", "l1": 2.0}, deep=(3, 0)),
-    "L1 .5": Kind({"kind": "l1", "l1": 0.5}, deep=(3, 1)),
+    "TopK 3": Kind({"kind": "topk", "k": 3}, reach=(5, 5, 2, 1)),
+    "L1 4": Kind({"kind": "l1", "l1": 4.0}, reach=(1, 1, 1, 0), mended=True),
+    "L1 3": Kind({"kind": "l1", "l1": 3.0}, reach=(5, 5, 2, 0), mended=True),
+    "L1 2": Kind({"kind": "l1", "l1": 2.0}, reach=(5, 5, 2, 0)),
+    "L1 .5": Kind({"kind": "l1", "l1": 0.5}, reach=(5, 5, 3, 1)),
     "TopK 3, frozen": Kind({"kind": "topk", "k": 3, "frozen_decoder": True}),
     "L1 .5, frozen": Kind({"kind": "l1", "l1": 0.5, "frozen_decoder": True}),
 }
 STEPS = (1_000, 3_000, 10_000, 30_000)
-SHOWN = {
+DRAWN = {
     "TopK 3": (COLOURS[0], "-"),
-    "L1 6": (COLOURS[1], "-"),
-    f"L1 6{RESCALED}": (COLOURS[1], "--"),
+    "L1 4": (COLOURS[4], "-"),
+    f"L1 4{RESCALED}": (COLOURS[4], "--"),
+    "L1 3": (COLOURS[1], "-"),
+    f"L1 3{RESCALED}": (COLOURS[1], "--"),
     "L1 2": (COLOURS[2], "-"),
     "L1 .5": (COLOURS[3], "-"),
     "TopK 3, frozen": (COLOURS[0], ":"),
@@ -145,7 +150,7 @@ def _kept(score: Score) -> list[Any]:
 
 def steps_of(kind: Kind, seed: int, steps: tuple[int, ...]) -> tuple[int, ...]:
     """Numbers of steps after which this SAE is looked at."""
-    return steps[: len(steps) - 2 + sum(seed < deep for deep in kind.deep)]
+    return steps[: sum(seed < seeds for seeds in kind.reach)]
 
 
 def run(bench: AxesBench, kept: Path, *, seeds: int, steps: tuple[int, ...], say: Callable[[str], None]) -> list[Any]:
@@ -169,7 +174,7 @@ def run(bench: AxesBench, kept: Path, *, seeds: int, steps: tuple[int, ...], say
     for seed in range(seeds):
         for name, kind in KINDS.items():
             wanted = steps_of(kind, seed, steps)
-            names = [name, name + RESCALED] if name + RESCALED in SHOWN else [name]
+            names = [name, name + RESCALED] if kind.mended else [name]
             cells = [{"dictionary": one, "seed": seed, "steps": n} for n in wanted for one in names]
             trained: list[Any] = [None] * len(wanted)
             if not all(json.dumps(about | cell) in known for cell in cells):
@@ -235,7 +240,7 @@ def draw(frame: pd.DataFrame) -> Figure:
     for row, attribute in zip(axes, attributes, strict=True):
         for ax, panel, title in zip(row, PANELS, TITLES, strict=True):
             part = frame[frame["figure"] == f"{attribute} {panel}"]
-            for name, (colour, dash) in SHOWN.items():
+            for name, (colour, dash) in DRAWN.items():
                 own = part[part["dictionary"] == name].sort_values("steps")
                 if own.empty:
                     continue
@@ -267,24 +272,34 @@ def counted(frame: pd.DataFrame) -> str:
 
 
 def table(frame: pd.DataFrame) -> str:
-    """The figures, in Markdown; L0 and what follows are means over seeds."""
+    """The figures, in Markdown; brackets are intervals, what has none is a mean over seeds."""
     attributes = list(dict.fromkeys(f.split()[0] for f in frame["figure"] if f.endswith("necessity")))
-    columns = [f"{a} {what}" for a in attributes for what in ("sufficiency", "necessity", "success 2", "success 4")]
-    columns += [f"{a} weight 2" for a in attributes]
-    plain = ["loss", "L0", "R2", "IO names", "S names", "Pos latents"]
-    lines = ["| dictionary | steps | seeds | " + " | ".join(columns + plain) + " |"]
-    lines.append("|---" * (3 + len(columns) + len(plain)) + "|")
-    order = {name: i for i, name in enumerate([SUPERVISED, *SHOWN])}
+    whole, short = ("necessity", "success 2"), ("success 4", "sufficiency")
+    columns = [f"{attribute} {what}" for attribute in attributes for what in (*whole, *short)]
+    titles = [column.replace("success", "edit") for column in columns]
+    lines = ["| dictionary | steps | SAEs | L0 | R2 | " + " | ".join(titles) + " | names IO, S | Pos latents |"]
+    lines.append("|---" * (len(columns) + 7) + "|")
+    order = {name: i for i, name in enumerate([SUPERVISED, *DRAWN])}
     groups = sorted(frame.groupby(["dictionary", "steps"]), key=lambda one: (order[one[0][0]], one[0][1]))
     for (name, steps), part in groups:
         own = part.set_index("figure")
+        value = own["value"]
         cells = [
-            f"{own['value'][c]:.2f} [{own['low'][c]:.2f}, {own['high'][c]:.2f}]" if c in own.index else "-"
+            _two(value[c]) + (f" [{_two(own['low'][c])}, {_two(own['high'][c])}]" if c.endswith(whole) else "")
             for c in columns
         ]
-        cells += [f"{own['value'][c]:.3g}" if c in own.index else "-" for c in plain]
-        lines.append(f"| {name} | {steps or '-'} | {own['seeds'].iloc[0]} | " + " | ".join(cells) + " |")
+        if name == SUPERVISED:
+            lines.append(f"| {name} | - | - | 3 | - | " + " | ".join(cells) + " | - | - |")
+            continue
+        looks_like = f"{_two(value['IO names'])}, {_two(value['S names'])} | {value['Pos latents']:.0f}"
+        head = f"| {name} | {steps:,} | {own['seeds'].iloc[0]} | {value['L0']:.1f} | {_two(value['R2'])} | "
+        lines.append(head + " | ".join(cells) + f" | {looks_like} |")
     return "\n".join(lines)
+
+
+def _two(value: float) -> str:
+    text = f"{value:.2f}"
+    return text.replace("0.", ".", 1) if text.lstrip("-").startswith("0.") else text
 
 
 def main() -> None:

@@ -23,13 +23,13 @@ def examples_first(monkeypatch):
 def test_by_command_and_again_from_what_was_kept(tmp_path, monkeypatch, capsys):
     import figure_ioi_axes
 
-    kinds = {name: figure_ioi_axes.KINDS[name] for name in ("TopK 3", "L1 6")}
+    kinds = {name: figure_ioi_axes.KINDS[name] for name in ("TopK 3", "L1 3")}
     monkeypatch.setattr(figure_ioi_axes, "KINDS", kinds)
     monkeypatch.setattr(sys, "argv", ["figure_ioi_axes.py", "--quick", "--out", str(tmp_path)])
     figure_ioi_axes.main()
     assert "dictionary TopK 3, seed 0, steps 2\n" in capsys.readouterr().out
     frame = pd.read_csv(tmp_path / "ioi-axes.csv")
-    assert set(frame["dictionary"]) == {"supervised", "TopK 3", "L1 6", "L1 6, rescaled"}
+    assert set(frame["dictionary"]) == {"supervised", "TopK 3", "L1 3", "L1 3, rescaled"}
     assert (frame["low"] <= frame["value"] + 1e-6).all()
     assert (frame["value"] <= frame["high"] + 1e-6).all()
     assert "</svg>" in (tmp_path / "ioi-axes.svg").read_text()
@@ -63,8 +63,8 @@ def test_factors_that_undo_shrinkage():
 def test_how_far_each_sae_is_trained():
     from figure_ioi_axes import STEPS, Kind, steps_of
 
-    kind = Kind({}, deep=(3, 1))
-    assert [len(steps_of(kind, seed, STEPS)) for seed in range(5)] == [4, 3, 3, 2, 2]
+    kind = Kind({}, reach=(5, 5, 3, 1))
+    assert [len(steps_of(kind, seed, STEPS)) for seed in range(6)] == [4, 3, 3, 2, 2, 0]
 
 
 def test_means_over_seeds_hold_seeds_and_prompts():
