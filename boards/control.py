@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from ..models.dictionary import Dictionary
 from ..testbed_catalogue import Testbed
 from .edits import BoardEdits, board_edits
-from .fit import Inputs, Prepared, blocks_of, prepare
+from .fit import Inputs, Prepared, blocks_of, check_methods, prepare
 from .methods import Method, Setting, View
 from .scores import Estimate, Outcome, Resampler, outcome, success, undefined
 from .table import BoardControl, ControlRow
@@ -77,21 +77,19 @@ def board_control(
         raise ValueError(f"at least 2 edits are needed to choose and to report, got {n_choosing} and {n_edits}")
     if layers not in ("one", "from"):
         raise ValueError(f"layers must be 'one' or 'from', got {layers!r}")
+    blocks = blocks_of(bed, layers)
+    check_methods(bed, methods, dictionaries, das_steps, len(blocks))
     choosing = board_edits(bed.game, n_choosing, CHOOSING_SEED + seed, kinds=kinds)
     reporting = board_edits(bed.game, n_edits, REPORTING_SEED + seed, kinds=kinds)
-    blocks = blocks_of(bed, layers)
     clean = Inputs.of(bed, choosing, blocks), Inputs.of(bed, reporting, blocks)
-    ready = prepare(bed, clean[0], dictionaries=dictionaries, das_steps=das_steps, kinds=kinds, seed=seed)
-    wanted = [i for i, m in enumerate(ready.methods[ready.layers[0]]) if _asked(m.name, methods)]
-    if methods is not None and (len(wanted) < 2 or not all(_known(name, ready) for name in methods)):
-        raise ValueError(
-            f"methods must begin names in {[m.name for m in ready.methods[ready.layers[0]]]}, got {methods}"
-        )
+    ready = prepare(
+        bed, clean[0], dictionaries=dictionaries, das_steps=das_steps, kinds=kinds, methods=methods, seed=seed
+    )
     resampler = Resampler(reporting.game_id, n_resamples, seed)
     untouched = outcome(clean[1].run.clean, _unedited(reporting))
     rows: list[ControlRow] = []
     null: Outcome | None = None
-    for index in tqdm(wanted, desc="methods", disable=None, leave=False):
+    for index in tqdm(range(len(ready.methods[ready.layers[0]])), desc="methods", disable=None, leave=False):
         setting, tried = choose_setting(clean[0], ready, index)
         logits, arrived = run_method(clean[1], ready, index, setting)
         found = outcome(logits, reporting)
@@ -204,14 +202,6 @@ def _by_kind(
                 "success": success(resampler, found.error[rows], null.error[rows], untouched.error[rows]),
             }
     return result
-
-
-def _asked(name: str, methods: Sequence[str] | None) -> bool:
-    return methods is None or name == "null" or any(name.startswith(wanted) for wanted in methods)
-
-
-def _known(wanted: str, ready: Prepared) -> bool:
-    return any(method.name.startswith(wanted) for method in ready.methods[ready.layers[0]])
 
 
 def _counts(kinds: NDArray[np.str_]) -> tuple[list[str], list[int]]:

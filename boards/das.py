@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from .edits import BoardEdits
+from .edits import BoardEdits, Squares
 from .last_move import LastMove
 from .methods import SIZES, Method, Setting, SquareDirections, View
 
@@ -101,7 +101,7 @@ def fit_board_das(
         edits: to train on.
         sources: what is exchanged with, drawn anew every step.
         supervised: where to start.
-        k: dimensions a square; None is one less than it has states, at most 4.
+        k: dimensions a square; None as `das_dimensions` says.
         steps: of Adam, at most.
         lr: its first rate; falls linearly to 0.
         batch_size: edits a step.
@@ -113,7 +113,7 @@ def fit_board_das(
     from tqdm.auto import tqdm
 
     squares = edits.squares
-    k = min(squares.n_states - 1, 4) if k is None else k
+    k = das_dimensions(squares) if k is None else k
     cubes = supervised.directions.reshape(len(squares), squares.n_states, -1)
     span = torch.linalg.svd(cubes - cubes.mean(1, keepdim=True), full_matrices=True).Vh[:, :k].transpose(1, 2)
     raw = span.clone().requires_grad_(True)
@@ -176,11 +176,21 @@ def swap_delta(bases: torch.Tensor, x: torch.Tensor, shown: torch.Tensor, edits:
     return total
 
 
+def das_dimensions(squares: Squares) -> int:
+    """Dimensions a square by default: one less than it has states, at most 4."""
+    return min(squares.n_states - 1, 4)
+
+
+def das_names(k: int) -> tuple[str, str]:
+    """Of the two methods."""
+    return f"DAS, {k} dimensions a square", f"DAS, {k} dimensions a square, sized"
+
+
 def das_methods(subspaces: BoardSubspaces, sources: Sources) -> list[Method]:
     """The edit that exchanges the trained subspaces, and the same at a size that is chosen on other edits."""
 
     def delta(view: View, setting: Setting) -> torch.Tensor:
         return setting[0] * swap_delta(subspaces.bases, view.x, sources.of(view.edits), view.edits)
 
-    name = f"DAS, {subspaces.bases.shape[2]} dimensions a square"
-    return [Method(name, delta), Method(f"{name}, sized", delta, SIZES, ("x",))]
+    plain, sized = das_names(subspaces.bases.shape[2])
+    return [Method(plain, delta), Method(sized, delta, SIZES, ("x",))]

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
@@ -13,12 +14,13 @@ from ..models.controls import neurons_of, pca_dictionary, random_dictionary
 from ..models.dictionary import Dictionary, encode_in_batches
 from ..models.loading import load_dictionary
 from ..testbed_catalogue import Testbed
-from .das import Sources, das_methods, fit_board_das
+from .das import Sources, das_dimensions, das_methods, das_names, fit_board_das
 from .edits import BoardEdits, Squares, board_edits
 from .last_move import LastMove
 from .latents import aware_methods, dictionary_editor, greedy_method, neuron_editor
 from .methods import (
     SIZES,
+    SQUARE_METHODS,
     FitRows,
     Method,
     SquareDirections,
@@ -32,6 +34,7 @@ from .methods import (
 from .runs import block_hook
 from .scores import outcome
 
+NEURONS = "neurons"
 DAS_EDITS = 5000  # to train on, at most; a fifth of them is held out
 TRAINING_SEED = 530_000  # of edits that DAS is trained on; far from every testbed's seed
 
@@ -93,6 +96,7 @@ def prepare(
     dictionaries: Sequence[Dictionary] | None = None,
     das_steps: int = 0,
     kinds: Sequence[str] | None = None,
+    methods: Sequence[str] | None = None,
     seed: int = 0,
 ) -> Prepared:
     """Fit everything that the methods need, on the choosing games; the judge on the reporting games.
@@ -104,27 +108,33 @@ def prepare(
         dictionaries: SAEs of the testbed's hook point; None for those that ship with it.
         das_steps: of training DAS; 0 leaves it out.
         kinds: of edits to train DAS on.
+        methods: names, or beginnings of names; nothing is fitted for others than these. None for all.
         seed: of whatever is random.
+
+    Raises:
+        ValueError: a name that begins no method's.
     """
     from tqdm.auto import tqdm
 
     blocks = tuple(choosing.x)
-    methods: dict[int, list[Method]] = {}
+    check_methods(bed, methods, dictionaries, das_steps, len(blocks))
+    made: dict[int, list[Method]] = {}
     base: SquareDirections | None = None
     details: dict[str, Any] = {}
     for block in tqdm(blocks, desc="fits", disable=None, leave=False):
         rows = fit_rows(bed, block, bed.train)
         supervised = supervised_directions(rows, seed)
         probes = square_probes(rows)
-        methods[block] = square_methods(supervised, mean_directions(rows), probes, rows.squares, seed)
+        found = square_methods(supervised, mean_directions(rows), probes, rows.squares, seed)
         if base is None:
             base = supervised
             details = {"held_out_r2": supervised.held_out, "rank": supervised.rank, "ridge": supervised.ridge}
             details["size"] = supervised_size(choosing, supervised)
             if len(blocks) == 1:
-                methods[block] += latent_methods(bed, rows, supervised, details["size"], dictionaries, seed)
-                if das_steps:
-                    methods[block] += _das(bed, rows, supervised, das_steps, kinds, seed, details)
+                found += latent_methods(bed, rows, supervised, details["size"], dictionaries, seed, methods)
+                if das_steps and any(asked(n, methods) for n in das_names(das_dimensions(rows.squares))):
+                    found += _das(bed, rows, supervised, das_steps, kinds, seed, details)
+        made[block] = [method for method in found if asked(method.name, methods)]
     assert base is not None  # there is at least one block
     judged = fit_rows(bed, blocks[-1], ~bed.train)
     judge = square_probes(judged)
@@ -132,7 +142,7 @@ def prepare(
     right = judge.states(chosen.x, chosen.squares) == chosen.states.argmax(2)
     details["probe_accuracy"] = float(right.mean())
     details["probe_accuracy_floor"] = float(judged.states.mean(0).max(1).mean())
-    return Prepared(blocks, methods, judge, base, details)
+    return Prepared(blocks, made, judge, base, details)
 
 
 def fit_rows(bed: Testbed, block: int, which: NDArray[np.bool_]) -> FitRows:
@@ -165,6 +175,51 @@ def supervised_size(inputs: Inputs, supervised: SquareDirections) -> float:
     return SIZES[int(np.argmin(errors))][0]
 
 
+def asked(name: str, methods: Sequence[str] | None) -> bool:
+    """Whether a method is asked for; the null always is."""
+    return methods is None or name == "null" or any(name.startswith(wanted) for wanted in methods)
+
+
+def names_of(dictionary: str, floor: bool) -> list[str]:
+    """Of a dictionary's methods."""
+    return [f"{dictionary}, {edit}" for edit in ("aware", *([] if floor else ["aware, sized"]), "greedy")]
+
+
+def latent_names(bed: Testbed, dictionaries: Sequence[Dictionary] | None) -> list[str]:
+    """Of all methods that need latents."""
+    tested = list(bed.spec.dictionaries) if dictionaries is None else [d.name for d in dictionaries]
+    names = [name for d in tested for name in names_of(d, False)]
+    names += [name for d in [*bed.spec.controls, "random dictionary", "PCA"] for name in names_of(d, True)]
+    return [*names, f"{NEURONS}, aware"]
+
+
+def check_methods(
+    bed: Testbed,
+    methods: Sequence[str] | None,
+    dictionaries: Sequence[Dictionary] | None,
+    das_steps: int,
+    n_blocks: int,
+) -> None:
+    """Refuse a name that begins no method's, before anything is fitted.
+
+    Raises:
+        ValueError: such a name, or none at all.
+    """
+    if methods is None:
+        return
+    names = list(SQUARE_METHODS)
+    if n_blocks == 1:
+        k = das_dimensions(Squares.of(bed.features))
+        names += latent_names(bed, dictionaries) + (list(das_names(k)) if das_steps else [])
+    for wanted in methods:
+        if not any(name.startswith(wanted) for name in names):
+            near = get_close_matches(wanted, [*names, *(name.split(",")[0] for name in names)], 1, 0.5)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            raise ValueError(f"{wanted!r} begins no method's name; {hint}There are {', '.join(map(repr, names))}")
+    if not methods:
+        raise ValueError("no method is asked for; leave the names out to have all")
+
+
 def latent_methods(
     bed: Testbed,
     rows: FitRows,
@@ -172,8 +227,11 @@ def latent_methods(
     size: float,
     dictionaries: Sequence[Dictionary] | None,
     seed: int,
+    methods: Sequence[str] | None = None,
 ) -> list[Method]:
-    """Both edits of every dictionary and of the floors that are dictionaries, and the neurons'."""
+    """Both edits of every dictionary and of the floors that are dictionaries, and the neurons'; of those asked for."""
+    if not any(asked(name, methods) for name in latent_names(bed, dictionaries)):
+        return []
     if dictionaries is None:
         dictionaries = [load_dictionary(asset(a), "sae_lens", name=n) for n, a in bed.spec.dictionaries.items()]
     frozen = [load_dictionary(asset(a), "sae_lens", name=n) for n, a in bed.spec.controls.items()]
@@ -183,9 +241,13 @@ def latent_methods(
     floors = [*frozen, noise, pca_dictionary(rows.x)]
     found: list[Method] = []
     for dictionary, role in [*((d, "unsupervised") for d in dictionaries), *((d, "floor") for d in floors)]:
+        if not any(asked(name, methods) for name in names_of(dictionary.name, role == "floor")):
+            continue
         editor = dictionary_editor(dictionary, rows, role)
         found += [*aware_methods(editor), greedy_method(editor, dictionary, supervised, size)]
-    neurons = neurons_of(bed.model, bed.spec.layer, name="neurons")
+    if not asked(f"{NEURONS}, aware", methods):
+        return found
+    neurons = neurons_of(bed.model, bed.spec.layer, name=NEURONS)
     return found + aware_methods(neuron_editor(neurons, rows))
 
 

@@ -36,6 +36,16 @@ SIZES = (
     (6.0,),
 )  # of an edit, relative to the mean size of the supervised one
 STRENGTHS = ((0.0,), (0.5,), (1.0,), (2.0,), (4.0,), (8.0,))  # how far beyond the boundary a flip goes
+SQUARE_METHODS = (
+    "null",
+    "supervised",
+    "supervised, sized",
+    "difference of means",
+    "probe direction",
+    "probe flip",
+    "linear flip (published)",
+    "random direction",
+)
 RIDGES = (0.0, 1e-3, 1e-2, 1e-1)
 
 

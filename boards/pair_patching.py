@@ -28,7 +28,7 @@ from ..models.dictionary import Dictionary
 from ..testbed_catalogue import Testbed
 from .control import CHOOSING_SEED, choose_setting, run_method
 from .edits import BoardEdits, Squares, board_edits
-from .fit import Inputs, Prepared, blocks_of, prepare
+from .fit import Inputs, Prepared, blocks_of, check_methods, prepare
 from .runs import block_hook, edited_logits, read_at
 from .scores import Estimate, Outcome, Resampler, as_json, judge, success
 from .table import as_text
@@ -124,6 +124,7 @@ def pair_patching(
     """
     from tqdm.auto import tqdm
 
+    check_methods(bed, methods, dictionaries, das_steps, 1)
     transcripts = bed.game.sample(n_games, PAIR_SEED + seed)
     pairs = position_pairs(bed.game, transcripts, seed=seed)
     edits, kept, source_tokens, source_position = pair_edits(bed, transcripts, pairs, n_pairs, seed)
@@ -131,7 +132,7 @@ def pair_patching(
         raise ValueError(f"found {len(edits)} pairs with other legal moves in {n_games} games; ask for more games")
     resampler = Resampler(pairs.base[kept, 0], n_resamples, seed)
     choosing = Inputs.of(bed, board_edits(bed.game, n_choosing, CHOOSING_SEED + seed), blocks_of(bed, "one"))
-    ready = prepare(bed, choosing, dictionaries=dictionaries, das_steps=das_steps, seed=seed)
+    ready = prepare(bed, choosing, dictionaries=dictionaries, das_steps=das_steps, methods=methods, seed=seed)
     inputs = Inputs.of(bed, edits, ready.layers)
 
     at_source = edited_logits(bed.model, source_tokens, source_position, {}).numpy()
@@ -148,8 +149,6 @@ def pair_patching(
     arrived: dict[str, torch.Tensor] = {}
     settings: dict[str, str] = {}
     for index, method in enumerate(tqdm(ready.methods[layer], desc="methods", disable=None, leave=False)):
-        if method.name != "null" and methods is not None and not any(method.name.startswith(m) for m in methods):
-            continue
         setting, _ = choose_setting(choosing, ready, index)
         settings[method.name] = method.say(setting)
         logits, left = run_method(inputs, ready, index, setting)

@@ -6,14 +6,16 @@ import numpy as np
 import pytest
 import torch
 from fiducial.boards.control import board_control, choose_setting, run_method
+from fiducial.boards.das import das_names
 from fiducial.boards.edits import Squares, board_edits
-from fiducial.boards.fit import Inputs, Prepared
-from fiducial.boards.methods import Method
+from fiducial.boards.fit import Inputs, Prepared, check_methods, latent_names, prepare
+from fiducial.boards.methods import SQUARE_METHODS, Method
 from fiducial.boards.runs import block_hook, edited_logits, read_at
 from fiducial.boards.scores import Resampler, judge, success, top_tokens
 from fiducial.data.assets import asset
 from fiducial.games import Othello
 from fiducial.models.capture import model_activations, run_with_replacement
+from fiducial.models.controls import random_dictionary
 from fiducial.models.loading import load_dictionary
 from fiducial.testbed_catalogue import testbed as open_testbed
 from hypothesis import given
@@ -253,9 +255,26 @@ def test_the_setting_is_the_best_on_the_choosing_edits():
         ({"layers": "all"}, "layers must be"),
         ({"n_edits": 1}, "at least 2 edits"),
         ({"kinds": ["flop"]}, "did you mean 'flip'"),
-        ({"methods": ["telepathy"], "das_steps": 0}, "must begin names"),
+        ({"methods": ["telepathy"], "das_steps": 0}, "begins no method"),
     ],
 )
 def test_what_cannot_be_done_is_refused(bad, match):
     with pytest.raises(ValueError, match=match):
         board_control(tiny_testbed(), **{"n_edits": 10, "n_choosing": 5, **bad})
+
+
+@pytest.mark.parametrize("layers", [(1,), (0, 1)])
+def test_names_of_methods_are_known_before_anything_is_fitted(layers):
+    bed = tiny_testbed()
+    inputs = Inputs.of(bed, board_edits(bed.game, 64, 4), layers)
+    topk = random_dictionary(bed.x, 32, 4, seed=1, name="mine")
+    ready = prepare(bed, inputs, dictionaries=[topk], das_steps=1)
+    names = [method.name for method in ready.methods[layers[0]]]
+    latent = [*latent_names(bed, [topk]), *das_names(2)] if len(layers) == 1 else []
+    assert names == [*SQUARE_METHODS, *latent]
+    few = prepare(bed, inputs, dictionaries=[topk], das_steps=1, methods=["supervised"])
+    assert [method.name for method in few.methods[layers[0]]] == ["null", "supervised", "supervised, sized"]
+    with pytest.raises(ValueError, match="did you mean 'probe flip'"):
+        check_methods(bed, ["probe flap"], [topk], 1, len(layers))
+    with pytest.raises(ValueError, match="no method is asked for"):
+        check_methods(bed, [], [topk], 1, len(layers))
