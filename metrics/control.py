@@ -9,10 +9,10 @@ Equations     e, p, u choice of the model (its argmax) with the edit, with the f
   weight_rescaled_error          (w - w_S) / (1 - w_S): 0 removes as much as the supervised edit, 1 overwrites all
   minimal_edit_error             mean size of the smallest edit that succeeds, over prompts that the patch changes
 Conventions   Floor `no edit`: share(u = p). Where it is high (an attribute on which the choice hardly depends), success
-              says nothing; the normalised form is NaN where floor and reference lie within .05. Prompts that no budget
-              edits count as one more than the largest budget, a lower bound, and are counted in the details. Success on
-              prompts whose choice the patch changes, and calm on the others, stand in the details. Intervals resample
-              prompts (games).
+              says nothing; the normalised form is NaN where the reference exceeds the floor by no more than .05.
+              Prompts that no budget edits count as one more than the largest budget, a lower bound, and are counted in
+              the details. Success on prompts whose choice the patch changes, and calm on the others, stand in the
+              details. Intervals resample prompts (games).
 References    Makelov, Lange, Nanda 2024, arXiv 2405.08366 (sparse controllability, edit magnitude).
 Differences from published code
               1. The agreement without any edit stands beside every success; the paper gives it in one table.
@@ -31,7 +31,7 @@ from .inputs import as_array, as_games
 from .properties import Properties
 from .score import Score, game_weights, interval, stamped
 
-APART = 0.05  # floor and reference must differ by more for a normalised success
+APART = 0.05  # the reference must exceed the floor by more for a normalised success
 _CHOICES = ("edited_choice", "patched_choice", "unedited_choice", "game_id")
 PROPERTIES: dict[str, Properties] = {
     "edit_success_score": Properties(
@@ -165,7 +165,7 @@ def control(
     success = mean_score("edit_success_score", agrees, *sample).beside(floors={"no edit": none}, ceilings=ceilings)
     scores = {"edit_success_score": _with(success, details)}
     name = "edit_success_normalised_score"
-    if abs(reference.mean() - none) <= APART:
+    if reference.mean() - none <= APART:  # below the floor the ratio would turn round: the worse, the higher
         nan, which = float("nan"), "the supervised edit" if supervised_choice is not None else "the full patch"
         reason = f"no edit agrees with the full patch at {none:.3f}, {which} at {reference.mean():.3f}: nothing to gain"
         scores[name] = Score(name, nan, nan, nan, details={"undefined": reason})
@@ -262,7 +262,9 @@ def mean_over_seeds(scores: Sequence[Score], *, n_resamples: int = 1000, seed: i
     """Mean of one score over dictionaries of several training seeds, with a 95 % interval over seeds *and* prompts.
 
     Each resample draws seeds, and takes each drawn seed's replicate of that number; so the interval holds both what
-    another training and what other prompts would change.
+    another training and what other prompts would change. A bootstrap of few seeds is narrow: where seeds differ far
+    more than prompts make them, an interval of 3 seeds holds the mean of all seeds in about 85 % of cases, one of 2
+    in 75 %.
 
     Raises:
         ValueError: no scores, undefined ones, or replicates of different lengths.

@@ -297,12 +297,13 @@ def _over_attributes(
     found: Mapping[str, float], replicates: Mapping[str, NDArray[np.float64]], features: Mapping[str, list[Any]]
 ) -> Score:
     whole = np.mean(list(replicates.values()), axis=0)
+    value = float(np.mean(list(found.values())))
     return Score(
         "found_values_score",
-        float(np.mean(list(found.values()))),
-        *interval(whole),
+        value,
+        *_holding(whole, value),
         groups=dict(found),
-        group_intervals={name: interval(values) for name, values in replicates.items()},
+        group_intervals={name: _holding(values, found[name]) for name, values in replicates.items()},
         features=features,
         replicates=whole,
     )
@@ -323,4 +324,10 @@ def _occlusion_error(
     gaps = (replicates[strong] - replicates[weak]).clip(0)
     value = max(0.0, found[strong] - found[weak])
     worst = {"found_more": strong, "found_less": weak} if value > 0 else {}
-    return Score("occlusion_error", value, *interval(gaps), details=worst, replicates=gaps)
+    return Score("occlusion_error", value, *_holding(gaps, value), details=worst, replicates=gaps)
+
+
+def _holding(replicates: NDArray[np.float64], value: float) -> tuple[float, float]:
+    """Interval, widened to hold the value: shares jump, so that nearly all replicates may lie a little beside it."""
+    low, high = interval(replicates)
+    return min(low, value), max(high, value)

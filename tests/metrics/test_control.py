@@ -41,6 +41,14 @@ def test_limits():
     assert "nothing to gain" in same.details["undefined"]
 
 
+def test_a_reference_below_no_edit_says_nothing():
+    """Else the worst edit would score highest."""
+    nothing, worse = np.full(6, -1), np.array([0, 2, 3, 0, 4, 1])
+    score = control(nothing, PATCHED, UNTOUCHED, supervised_choice=worse, **FAST)["edit_success_normalised_score"]
+    assert np.isnan(score.value)
+    assert "nothing to gain" in score.details["undefined"]
+
+
 def test_rows_that_cannot_be_scored_are_left_out_and_counted():
     scorable = np.array([True, True, True, True, False, False])
     edited = np.array([5, 6, 3, 8, 0, 0])

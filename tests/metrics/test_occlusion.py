@@ -216,3 +216,23 @@ def test_a_broken_version_is_noticed(monkeypatch):
 def test_errors_say_what_came(given, error, says):
     with pytest.raises(error, match=says):
         score(codes_of("IO"), **given)
+
+
+@pytest.mark.parametrize("seed", [113, 118])
+def test_an_interval_holds_its_value_where_hardly_any_resample_differs(seed):
+    rng = np.random.default_rng(seed)
+    v = np.arange(400) % 2
+    latents = one_hot(v, 2) * [1, 0]
+    latents[(rng.random(400) < rng.uniform(0.5, 0.62)) & (v == 1), 1] = 1  # the second value lies just below the limit
+    found = occlusion(
+        latents,
+        {"a": v, "b": v},
+        np.arange(400),
+        variance_shares={"a": 0.5, "b": 0.1},
+        train=np.arange(400) // 2 % 2 == 0,
+        n_resamples=1000,
+    )["found_values_score"]
+    assert np.quantile(found.replicates, 0.975) < found.value == 0.5  # centred: nearly all lie a little lower
+    assert found.low < found.high == found.value
+    low, high = found.group_intervals["a"]
+    assert low <= found.groups["a"] <= high
