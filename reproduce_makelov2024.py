@@ -6,8 +6,9 @@ sufficiency and necessity, edits of few features, F1 against attributes. SAEs ar
 intervals hold both what another seed and what other prompts would change.
 
 Differences from published code
-    1. Three disjoint sets: dictionaries are fitted on one, features are ranked on the second, the third is scored.
-       There hyper-parameters are chosen, F1 is fitted and edits are scored on the same prompts.
+    1. Three sets: dictionaries are fitted on one, features are ranked on the second, and the third, whose pairs of
+       names the others do not have, is scored. There hyper-parameters are chosen, F1 is fitted and edits are scored on
+       the same prompts.
     2. Recovered logit differences are signed and the site has to be causal.
     3. Greedy edits may remove, add or swap, and stop when nothing helps; no feature is taken twice.
     4. Several seeds. There one.
@@ -191,7 +192,7 @@ def _rows(
             {k: _over_seeds([axes.success[k][attribute] for axes in measured], sampled) for k in budgets},
             {k: _over_seeds([axes.aware[k][attribute] for axes in measured], sampled) for k in budgets},
             {k: _over_seeds([axes.weight[k][attribute] for axes in measured], sampled) for k in budgets},
-            measured[0].success[min(budgets)][attribute].floors["no edit"],
+            measured[0].success[min(budgets)][attribute].floors.get("no edit", float("nan")),
         )
         for attribute in bench.attributes
     ]

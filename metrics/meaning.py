@@ -3,8 +3,8 @@
 Question      Latents were explained on other prompts, by their F1 with attribute values. Do edits chosen by these
               explanations steer the model, and does the model compute through the explained latents?
 Equations     e, p choice of the model with the edit by meaning and with the full patch; D logit difference, the site
-              untouched (clean), mean ablated (MA), set to what the explained latents write (kept), and with what they
-              write taken away (removed)
+              untouched (clean), mean ablated (MA), set to the mean and what the explained latents write beyond their
+              own mean (kept), and with that taken away (removed)
   aware_edit_success_score     share of scorable prompts with e = p
   explained_sufficiency_score  (D_kept - D_MA) / (D_clean - D_MA)
   explained_necessity_score    1 - |D_removed - D_MA| / |D_clean - D_MA|
@@ -14,9 +14,11 @@ Conventions   As in `control` and `approximation`: the floor of success is the a
 References    Makelov, Lange, Nanda 2024, arXiv 2405.08366 (interpretation-aware edits; causal evaluation of
               interpretations, F1 threshold .6).
 Differences from published code
-              1. Kept means the offset and what the explained latents write. There what the others write is subtracted
+              1. Kept means the mean and what the explained latents write. There what the others write is subtracted
                  from the activation, so that the error of the dictionary stays in and flatters it.
-              2. Latents are ranked where every value occurs; there not, see `control_aware`.
+              2. Latents are taken away down to their mean, as in mean ablation. There to 0, so that the offset of an
+                 SAE, which is not the mean activation, counts as if its latents had carried the answer.
+              3. Latents are ranked where every value occurs; there not, see `control_aware`.
 """
 
 from collections.abc import Mapping
@@ -42,7 +44,7 @@ PROPERTIES: dict[str, Properties] = {
         needs=("edited_choice", "patched_choice", "unedited_choice", "game_id"),
         symmetries=("game order",),
         notices=(),
-        limits="Asks for one latent a value: a dictionary that divides a value among many may know it and still fail.",
+        limits="Asks for few latents a value: a dictionary that divides a value among many may know it and still fail.",
     ),
     "explained_sufficiency_score": Properties(
         question="Does the model still work on what the explained latents write alone?",

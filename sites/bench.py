@@ -1,9 +1,11 @@
 """A place in an IOI model where dictionaries are compared: prompts that fit, choose and report; what the model does.
 
-Three disjoint sets of prompts. `fit` is what dictionaries, supervised or not, are fitted on; on `choose` latents are
-ranked for a value; only `report` is scored, on pairs of names that the tiny models never saw together. Everything that
-does not depend on the dictionary under test is computed once: clean and mean-ablated logit differences, the
-counterfactual's activations, and what the model says once they are patched in.
+Three sets of prompts. `fit` is what dictionaries, supervised or not, are fitted on; on `choose` latents are ranked for
+a value and their meanings scored; on `report` the model answers. The pairs of names of `report` occur neither in the
+other two sets nor in the training of the tiny models. `fit` and `choose` are drawn apart from the same pairs, so that
+a few short prompts (about 2 %) are in both. Everything that does not depend on the dictionary under test is computed
+once: clean and mean-ablated logit differences, the counterfactual's activations, and what the model says once they are
+patched in.
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,9 +34,9 @@ _FIT, _CHOOSE, _REPORT, _CHANGE = 10, 11, 12, 13  # streams of a seed; `qualify_
 
 def logit_difference(logits: torch.Tensor, prompts: Prompts) -> NDArray[np.float64]:
     """Logit of the right token less that of the one it is set against, float64 [N]."""
-    found = logits.cpu().double()
-    right, other = (torch.from_numpy(ids)[:, None] for ids in (prompts.target, prompts.other))
-    return (found.gather(1, right) - found.gather(1, other))[:, 0].numpy()
+    ids = torch.from_numpy(np.stack([prompts.target, prompts.other], 1)).to(logits.device)
+    right, other = logits.gather(1, ids).cpu().double().unbind(1)
+    return (right - other).numpy()
 
 
 @dataclass(frozen=True)
@@ -148,10 +150,28 @@ class AxesBench:
         """Kind of prompts on which an attribute is scored."""
         return default_task(self.world, attribute)
 
+    def fit_rows(self, task: str | None) -> NDArray[np.int64]:
+        """Rows of the fit prompts of one kind; all for None."""
+        if task is None:
+            return np.arange(self.n_fit)
+        return np.flatnonzero(self.fit.attributes["task"] == TASKS.index(task))
+
+    def effect(self, attribute: str) -> float:
+        """Share of reporting prompts whose answer the full patch changes; also of attributes that are not edited."""
+        if f"effect of {attribute}" not in self.cache:
+            if attribute in self.attributes:
+                aspect = self.aspects[attribute]
+                unedited, patched = aspect.unedited, aspect.patched
+            else:
+                prompts, changed = self._reporting(attribute)
+                unedited, patched = (
+                    self.logits(prompts, values).argmax(1).cpu().numpy() for values in ({}, self.read(changed))
+                )
+            self.cache[f"effect of {attribute}"] = float((patched != unedited).mean())
+        return self.cache[f"effect of {attribute}"]
+
     def _supervised(self, task: str | None) -> dict[Node, AttributeDictionary]:
-        rows = (
-            np.arange(self.n_fit) if task is None else np.flatnonzero(self.fit.attributes["task"] == TASKS.index(task))
-        )
+        rows = self.fit_rows(task)
         prompts = self.fit.take(rows)
         return {
             node: fit_mean(x[torch.from_numpy(rows)], prompts.attributes, prompts.values)
@@ -180,11 +200,15 @@ class AxesBench:
         """Logits at the end of prompts while nodes hold given values, float32 [N, d_vocab]."""
         return run_patched(self.model, prompts.tokens, prompts.positions, values, batch_size=self.batch_size)
 
-    def _aspect(self, attribute: str) -> Aspect:
+    def _reporting(self, attribute: str) -> tuple[Prompts, Prompts]:
+        """Prompts that report and their counterfactuals."""
         prompts = self.world.prompts(
             self.n_report, [self.seed, _REPORT], task=self.task_of(attribute), pairs="held-out", names="base"
         )
-        changed = self.world.counterfactuals_of(prompts, attribute, [self.seed, _CHANGE])
+        return prompts, self.world.counterfactuals_of(prompts, attribute, [self.seed, _CHANGE])
+
+    def _aspect(self, attribute: str) -> Aspect:
+        prompts, changed = self._reporting(attribute)
         base, source = self.read(prompts), self.read(changed)
         clean = self.logits(prompts, {})
         mean = {node: dictionary.offset for node, dictionary in self.supervised[attribute].items()}

@@ -107,15 +107,19 @@ def aware(
 
 
 def supervised(bench: AxesBench, aspect: Aspect) -> Edited:
-    """One swap of the attribute's mean codes: what the other edits are compared with."""
+    """One swap of the attribute's mean codes: what the other edits are compared with.
+
+    Not scorable are prompts that need the code of a value which the fit prompts do not have.
+    """
     values, weights = {}, []
+    before, after = aspect.prompts.attributes, aspect.changed.attributes
+    scorable = np.ones(len(aspect.unedited), np.bool_)
     for node, dictionary in bench.supervised[aspect.attribute].items():
-        values[node] = dictionary.edit(
-            aspect.base[node], aspect.attribute, aspect.prompts.attributes, aspect.changed.attributes
-        )
-        source, target = dictionary.codes(aspect.prompts.attributes), dictionary.codes(aspect.changed.attributes)
+        values[node] = dictionary.edit(aspect.base[node], aspect.attribute, before, after)
+        scorable &= dictionary.editable(aspect.attribute, before, after)
+        source, target = dictionary.codes(before), dictionary.codes(after)
         weights.append(weight_removed(source, dictionary.directions, None, (source > 0) & (target == 0)).cpu().numpy())
-    return _answer(bench, aspect, values, weights, [np.ones(len(aspect.unedited))])
+    return _answer(bench, aspect, values, weights, [np.ones(len(aspect.unedited))], scorable)
 
 
 def _answer(

@@ -62,7 +62,7 @@ def interpret(
             latents,
             {name: attributes[name] for name in ATTRIBUTES},
             variance_shares={name: variance[name] for name in ATTRIBUTES},
-            effects=_effects(bench),
+            effects={name: bench.effect(name) for name in ATTRIBUTES},
             n_resamples=n_resamples,
             seed=seed,
             **split,
@@ -71,13 +71,3 @@ def interpret(
         for name, score in found.items():
             scores.setdefault(name, {})[node.name] = score
     return Interpretation(scores, explained)
-
-
-def _effects(bench: AxesBench) -> dict[str, float]:
-    """Share of answers that the full patch of each attribute changes; 0 for what the site does not carry."""
-    return {
-        name: float((bench.aspects[name].patched != bench.aspects[name].unedited).mean())
-        if name in bench.aspects
-        else 0.0
-        for name in ATTRIBUTES
-    }

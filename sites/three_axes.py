@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from ..metrics.approximation import approximation
+from ..metrics.control import PROPERTIES as CONTROL
 from ..metrics.control import control
 from ..metrics.control_isolation import isolation, off_manifold
 from ..metrics.interpretability_causal import keep_explained
@@ -70,7 +71,8 @@ def three_axes(
         dictionaries: one, if the section has one node; else one for every node; or "supervised" for the bench's own
             mean codes.
         bench: where.
-        budgets: numbers of latents that edits may change at each node.
+        budgets: numbers of latents that edits may change at each node; edits by meaning take as many out as in, so up
+            to twice the number.
         budget: the one of the headline scores; one of `budgets`.
         meaning: also what latents mean, the slower half; without it only approximation and control.
         n_resamples: of the bootstrap over prompts.
@@ -141,7 +143,8 @@ def per_node(dictionaries: Dictionaries, bench: AxesBench) -> dict[Node, Diction
 def joint(name: str, by_attribute: Mapping[str, Score]) -> Score:
     """One score of several attributes: the mean, with each attribute as a group; undefined ones are told, not averaged.
 
-    The attributes are measured on prompts of their own, so their replicates are averaged one by one.
+    The attributes are measured on the same choices of words, resampled alike, so replicates are averaged one by one.
+    The table of single latents is left out where there are several.
     """
     defined = {a: s for a, s in by_attribute.items() if np.isfinite(s.value)}
     reasons = {a: s.details["undefined"] for a, s in by_attribute.items() if "undefined" in s.details}
@@ -161,6 +164,7 @@ def joint(name: str, by_attribute: Mapping[str, Score]) -> Score:
         low=min(low, value),
         high=max(high, value),
         groups={a: s.value for a, s in defined.items()},
+        features=first.features if len(by_attribute) == 1 else {},
         group_intervals={a: (s.low, s.high) for a, s in defined.items()},
         floors=_mean_bounds([s.floors for s in defined.values()]),
         ceilings=_mean_bounds([s.ceilings for s in defined.values()]),
@@ -208,11 +212,11 @@ def _control(
     sampled: Mapping[str, Any],
     by_budget: Mapping[int, np.ndarray] | None = None,
 ) -> Scores:
-    if edited.scorable.sum() < 2:
+    scorable = edited.scorable & reference.scorable  # one set of rows for an edit and what it is compared with
+    if scorable.sum() < 2:
         nan = float("nan")
-        reason = "no edit is scorable: the values wanted never occur where latents are ranked"
-        empty = Score("edit_success_score", nan, nan, nan, details={"undefined": reason})
-        return {"edit_success_score": empty}
+        reason = "no edit is scorable: the values wanted never occur where codes are fitted or latents are ranked"
+        return {name: Score(name, nan, nan, nan, details={"undefined": reason}) for name in CONTROL}
     return control(
         edited.choice,
         aspect.patched,
@@ -221,7 +225,7 @@ def _control(
         weight_removed=edited.weight,
         supervised_weight=reference.weight,
         choices_by_budget=by_budget,
-        scorable=edited.scorable,
+        scorable=scorable,
         **sampled,
     )
 
@@ -231,7 +235,9 @@ def _side_effects(bench: AxesBench, aspect: Aspect, edited: Edited, sampled: Map
     before, after, patched = (_read(bench, values) for values in (aspect.base, edited.values, aspect.source))
     right = {name: before[name] == aspect.prompts.attributes[name] for name in before}
     others = [name for name in before if name != aspect.attribute and right[name].mean() >= READABLE]
-    found: Scores = {}
+    nan, names = float("nan"), ("isolation_score", "disentangle_score")
+    reason = {"undefined": f"no attribute but {aspect.attribute} can be read off the activation"}
+    found: Scores = {name: Score(name, nan, nan, nan, details=reason) for name in names}
     if others:
         found = isolation(
             {name: np.where(right[name], before[name], -1) for name in others},
@@ -266,16 +272,25 @@ def _meant(
     reference: Edited,
     sampled: Mapping[str, Any],
 ) -> Scores:
-    """Edits by meaning, and what the explained latents carry of the answer."""
+    """Edits by meaning, and what the explained latents carry of the answer.
+
+    What is not kept, or is removed, stands at its mean over the fit prompts of the task, as in mean ablation. At zero a
+    dictionary would be judged by its offset as well, which is the mean activation for mean codes but not for SAEs.
+    """
+    rows = bench.fit_rows(bench.task_of(aspect.attribute))
+    known = bench.fit.take(rows)
     kept: Values = {}
     removed: Values = {}
     for node, dictionary in by_node.items():
         latents = latents_of(dictionary, aspect.prompts, aspect.base[node])
         directions = dictionary.directions.detach().cpu().float()
-        with torch.no_grad():
-            offset = dictionary.decode(torch.zeros_like(latents[:1]).to(dictionary.directions.device))[0].cpu()
-        made = keep_explained(aspect.base[node].cpu(), latents, directions, explained[node], offset)
-        kept[node], removed[node] = (made[key].to(aspect.base[node]) for key in ("keep_clean", "remove"))
+        usual = latents_of(dictionary, known, bench.fit_x[node][torch.from_numpy(rows)]).mean(0)
+        written = usual[explained[node]] @ directions[explained[node]]
+        made = keep_explained(
+            aspect.base[node].cpu(), latents, directions, explained[node], aspect.mean[node].cpu() - written
+        )
+        kept[node] = made["keep_clean"].to(aspect.base[node])
+        removed[node] = (made["remove"] + written).to(aspect.base[node])
     differences = {
         "clean": aspect.clean,
         "kept": logit_difference(bench.logits(aspect.prompts, kept), aspect.prompts),
@@ -288,4 +303,4 @@ def _meant(
         "unedited": aspect.unedited,
         "supervised": reference.choice,
     }
-    return meaning_scores(differences, choices, scorable=edited.scorable, **sampled)
+    return meaning_scores(differences, choices, scorable=edited.scorable & reference.scorable, **sampled)

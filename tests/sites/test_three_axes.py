@@ -16,6 +16,7 @@ from fiducial.sites.three_axes import BUDGETS, joint, per_node, three_axes
 
 SIZES = {"n_fit": 4_000, "n_choose": 800, "n_report": 200}
 FAST = {"budgets": (2,), "meaning": False, "n_resamples": 40}
+MEANT = FAST | {"meaning": True}
 NODE = Node.parse("L0 resid@s2")
 
 
@@ -289,3 +290,63 @@ def test_logit_differences(bench):
     rows = np.arange(len(aspect.prompts))
     logits[rows, aspect.prompts.target], logits[rows, aspect.prompts.other] = 3.0, 1.0
     np.testing.assert_array_equal(logit_difference(logits, aspect.prompts), 2.0)
+
+
+def test_explained_latents_are_not_judged_by_the_offset(bench):
+    """A constant moved from the offset into latents of which one always fires changes nothing."""
+    known = bench.mean_codes[NODE]
+    constant = 3 * torch.randn(64, generator=torch.Generator().manual_seed(0))
+    both = (known.attribute_of == known.attribute_names.index("Pos"))[:, None] * constant
+    made = [
+        three_axes(Fixed("moved", known.directions + part, known.encode, known.offset - shift), bench, **MEANT)
+        for part, shift in ((0, 0), (both, constant))
+    ]
+    for name in ("sufficiency_score", "explained_sufficiency_score", "explained_necessity_score"):
+        assert values(made[1], name) == pytest.approx(values(made[0], name), abs=1e-3)
+        assert all(value > 0.5 for value in values(made[0], name).values())
+
+
+def test_a_dictionary_that_explains_nothing_carries_nothing_wherever_its_offset_is(bench):
+    mean = bench.aspects["IO"].mean[NODE]
+    away = mean + 3 * torch.randn(64, generator=torch.Generator().manual_seed(1))
+    axes = three_axes(silent(away), bench, **MEANT)
+    assert abs(values(axes, "sufficiency_score")["IO"]) > 0.01
+    for name in ("explained_sufficiency_score", "explained_necessity_score"):
+        assert values(axes, name)["IO"] == pytest.approx(0, abs=1e-5)
+
+
+def test_values_that_the_reference_never_saw_are_left_out(bed, bench):
+    few = AxesBench(bed.model, bed.game, bench.section, ("IO",), n_fit=200, n_choose=800, n_report=200)
+    aspect, known = few.aspects["IO"], few.supervised["IO"][NODE]
+    before, after = (prompts.attributes["IO"] for prompts in (aspect.prompts, aspect.changed))
+    seen = np.array([bool(known.counts[a] and known.counts[b]) for a, b in zip(before, after, strict=True)])
+    assert 0.1 < seen.mean() < 0.9
+    score = three_axes("supervised", few, **FAST).success[2]["IO"]
+    assert score.details["n_scored"] == seen.sum()
+    right = edits.supervised(few, aspect).choice == aspect.patched
+    assert score.ceilings["supervised edit"] == pytest.approx(right[seen].mean())
+    assert right[seen].mean() > right.mean() + 0.1
+    none = AxesBench(bed.model, bed.game, bench.section, ("IO",), n_fit=8, n_choose=800, n_report=8)
+    axes = three_axes(identity(64), none, **FAST)
+    assert "never occur where codes are fitted" in axes.weight[2]["IO"].details["undefined"]
+
+
+def test_effects_are_measured_for_attributes_that_are_not_edited(bed, bench):
+    one = AxesBench(bed.model, bed.game, bench.section, ("IO",), **SIZES)
+    for attribute in ("IO", "Pos"):
+        assert one.effect(attribute) == bench.effect(attribute) > 0.5
+    assert one.effect("S") < 0.05
+
+
+def test_isolation_says_where_nothing_else_can_be_read(bench, monkeypatch):
+    monkeypatch.setattr("fiducial.sites.three_axes.READABLE", 1.1)
+    score = three_axes(identity(64), bench, **FAST).scores["isolation_score"]
+    assert np.isnan(score.value)
+    assert "no attribute but Pos can be read off" in score.details["undefined"]
+
+
+def test_a_mean_over_nodes_shows_no_table_of_one():
+    table = {"feature": [0, 1]}
+    one = Score("a_score", 0.5, 0.4, 0.6, features=table, replicates=np.array([0.4, 0.5, 0.6]))
+    assert joint("a_score", {"L0": one}).features == table
+    assert joint("a_score", {"L0": one, "L1": one}).features == {}
