@@ -34,7 +34,7 @@ from ..references import Candidate, References
 from ..testbed_catalogue import Testbed
 from .feature_use import use_of_features
 from .scores import Estimate, as_json, undefined
-from .table import as_text
+from .table import as_text, cell
 
 COLUMNS = {
     "decodable": "decodable",
@@ -45,6 +45,7 @@ COLUMNS = {
     "moves": "moves changed",
     "random_moves": "by random",
 }
+WITH_INTERVAL = ("used", "natural")  # in the table; all have one in the JSON
 LEVEL = 0.05  # of all verdicts together
 MARGIN = 1.5  # of a random change's effect: what stays surely below it is called decorative
 
@@ -105,8 +106,9 @@ class CausalDecorative:
         """The groups as text, the most used first."""
         lines = [["group", "n", *COLUMNS.values(), "p", ""]]
         for group in self.order:
-            cells = [str(self.groups[group][key]) for key in COLUMNS]
-            p = f"{self.corrected[group]['used, both']:.1g}"
+            cells = [cell(self.groups[group][key], key in WITH_INTERVAL) for key in COLUMNS]
+            value = self.corrected[group]["used, both"]
+            p = f"{value:.1g}" if value >= 1e-4 else "< 1e-4"
             lines.append([group, str(self.n_features[group]), *cells, p, self.verdict(group)])
         title = f"{self.testbed}: decodable by probes, represented by {self.dictionary}, used by the model"
         note = f"p: used more than both controls, corrected for {len(self.groups)} groups (Holm)"

@@ -31,7 +31,7 @@ from .edits import BoardEdits, Squares, board_edits
 from .fit import Inputs, Prepared, blocks_of, check_methods, prepare
 from .runs import block_hook, edited_logits, read_at
 from .scores import Estimate, Outcome, Resampler, as_json, judge, success
-from .table import as_text
+from .table import as_text, cell
 
 PAIR_SEED = 540_000  # of the games that pairs come from; far from every testbed's seed
 PAIR_COLUMNS = {
@@ -44,6 +44,7 @@ PAIR_COLUMNS = {
     "kept": "kept",
     "isolation": "isolation",
 }
+WITH_INTERVAL = ("patch", "source", "success")  # in the table; all have one in the JSON
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ class PairPatching:
         """The rows as text."""
         lines = [["method", "setting", *PAIR_COLUMNS.values()]]
         for name, row in self.rows.items():
-            cells = [str(row[key]) if key in row else "-" for key in PAIR_COLUMNS]
+            cells = [cell(row[key], key in WITH_INTERVAL) if key in row else "-" for key in PAIR_COLUMNS]
             lines.append([name, self.settings.get(name, ""), *cells])
         title = f"{self.testbed}: {self.n_pairs} pairs of positions that differ in one square, of {self.n_games} games"
         tail = [f"full patch as the source, {name}: {value}" for name, value in self.by_last_move.items()]

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from .scores import Estimate, as_json
 
 COLUMNS = {
@@ -19,6 +21,7 @@ COLUMNS = {
     "size": "size",
     "weight": "removed",
 }
+NARROW = ("error", "ratio", "success", "legal", "kept", "isolation", "size")  # unless everything is asked for
 WITH_INTERVAL = ("error", "success", "isolation")
 ROOM = 0.25  # of the null's error; with less, success is a ratio of small numbers
 PUBLISHED = {
@@ -117,17 +120,22 @@ class BoardControl:
         plays = "plays well enough" if self.good_enough else "does not play well enough"
         return f"the model {plays} to judge edits by its moves: {told}"
 
-    def table(self, *, kinds: bool = False) -> str:
-        """The rows as text; with one column more for the success on each kind of edit if asked."""
+    def table(self, *, kinds: bool = False, everything: bool = False) -> str:
+        """The rows as text.
+
+        Args:
+            kinds: one column more for the success on each kind of edit.
+            everything: all columns, in lines of some 170 characters.
+        """
+        shown = list(COLUMNS) if everything else list(NARROW)
         names = sorted({kind for row in self.rows for kind in row.kinds}) if kinds else []
-        header = ["method", "setting", *COLUMNS.values(), *names]
-        lines = [header]
+        lines = [["method", "setting", *(COLUMNS[key] for key in shown), *names]]
         for row in self.rows:
-            cells = [_cell(row.estimates[key], key in WITH_INTERVAL) for key in COLUMNS]
-            extra = [_cell(row.kinds[kind]["success"], True) if kind in row.kinds else "-" for kind in names]
+            cells = [cell(row.estimates[key], key in WITH_INTERVAL) for key in shown]
+            extra = [cell(row.kinds[kind]["success"], True) if kind in row.kinds else "-" for kind in names]
             lines.append([row.name, row.setting, *cells, *extra])
-        lines.append(["model, boards as played", "", _cell(self.floor, True), "", "1", _cell(self.floor_legal, False)])
-        lines[-1] += [""] * (len(header) - len(lines[-1]))
+        played = {"error": cell(self.floor, True), "success": "1", "legal": cell(self.floor_legal, False)}
+        lines.append(["model, boards as played", "", *(played.get(key, "") for key in shown), *([""] * len(names))])
         where = f"block {self.blocks[0]}" if len(self.blocks) == 1 else f"blocks {self.blocks[0]} to {self.blocks[-1]}"
         title = f"{self.testbed}: {self.n_edits} edited boards, residual stream after {where}, seed {self.seed}"
         published = [f"  {name}: {null:.2f} -> {edit:.2f}" for name, (null, edit) in PUBLISHED.items()]
@@ -151,9 +159,13 @@ class BoardControl:
         }
 
 
-def _cell(estimate: Estimate, with_interval: bool) -> str:
-    text = str(estimate)
-    return text if with_interval or text == "-" else text.split(" ")[0]
+def cell(estimate: Estimate, with_interval: bool = True) -> str:
+    """An estimate in a table, to two digits."""
+    if not np.isfinite(estimate.value):
+        return "-"
+    return (
+        f"{estimate.value:.2f} [{estimate.low:.2f}, {estimate.high:.2f}]" if with_interval else f"{estimate.value:.2f}"
+    )
 
 
 def as_text(lines: Sequence[Sequence[str]]) -> str:

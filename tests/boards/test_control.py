@@ -209,6 +209,9 @@ def test_supervised_edits_move_the_board_of_a_model_and_nothing_moves_it_back():
     table = found.table(kinds=True)
     assert table.splitlines()[1].split()[-3:] == ["flip", "place", "remove"]
     assert "Nanda et al. 2023" in table
+    assert all(len(line) < 150 for line in found.table().splitlines()[1:-5])
+    assert "1st gained" in found.table(everything=True).splitlines()[1]
+    assert "1st gained" not in table
     assert found.to_dict()["rows"][0]["name"] == "null"
     with pytest.raises(KeyError, match="there are"):
         found.row("supervised sized")
