@@ -69,7 +69,9 @@ def without_dictionary(dictionary: Dictionary, mean: torch.Tensor) -> Replace:
     return lambda x: mean + x - rebuilt(x)
 
 
-def log_probs(bed: Testbed, replace: Replace, batch_size: int = 64) -> NDArray[np.float32]:
+def log_probs(
+    bed: Testbed, replace: Replace, batch_size: int = 64, *, n_games: int | None = None
+) -> NDArray[np.float32]:
     """Log-probabilities of the next token wherever predictions of the reporting games count.
 
     Args:
@@ -77,11 +79,12 @@ def log_probs(bed: Testbed, replace: Replace, batch_size: int = 64) -> NDArray[n
         replace: what goes on at the hook point instead of the activations; where a testbed reads prompts at one
             position, at that position only.
         batch_size: games a forward pass.
+        n_games: only the first ones of the reporting games; None for all.
 
     Returns:
         float32 [n, d_vocab].
     """
-    games, predicted = _reporting(bed)
+    games, predicted = (part[:n_games] for part in _reporting(bed))
     tokens = torch.from_numpy(bed.transcripts.tokens[games])
     scored = torch.from_numpy(bed.transcripts.scored[games])
     kept: list[NDArray[np.float32]] = []

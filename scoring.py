@@ -28,7 +28,7 @@ from .synthetic_testbed import SyntheticTestbed
 from .testbed_catalogue import AnyTestbed, Testbed
 
 Scores = dict[str, Score]
-BOARD_LOGITS = 8_000_000  # of legal-move errors: all of Othello's, some thousand positions of chess
+BOARD_LOGITS = 2_000_000  # of legal-move errors: all of the Othello demo, a thousand positions of chess
 READ_OUT_LOGITS = 500_000  # of the reader that stands for a model; 2,000 rows of 256 tokens
 
 
@@ -161,8 +161,10 @@ def _board(about: Subject) -> Scores:
     assert isinstance(about.bed, Testbed)
     known = reference_behaviour(about.bed)
     mean = about.bed.x[torch.from_numpy(about.bed.train)].mean(0).to(about.bed.device)
-    left = log_probs(about.bed, without_dictionary(about.candidate.dictionary, mean))[known.kept]
     rows = slice(0, max(500, BOARD_LOGITS // known.clean.shape[1]))
+    n_games = len(np.unique(known.game_id[rows]))
+    left = log_probs(about.bed, without_dictionary(about.candidate.dictionary, mean), n_games=n_games)
+    left = left[known.kept[: len(left)]]
     return board_approximation(
         known.clean[rows],
         _with_it(about, about.bed)[known.kept][rows],
