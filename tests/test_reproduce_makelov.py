@@ -81,13 +81,15 @@ def test_numbers_are_those_of_the_axes(made):
         assert row.l0 == pytest.approx(np.mean(active))
 
 
-def test_the_table_at_a_width_of_160(made):
-    text = printed(made)
+def test_the_table_at_a_width_of_140(made):
+    text = printed(made, 140)
     for part in ("IO at L0 resid@s2", "Pos at L0 resid@s2", "by meaning 2", "supervised", "TopK 3", "published"):
         assert part in text
-    rows = [line for line in text.splitlines() if line.strip().startswith(("supervised", "TopK 3", "L1 2"))]
+    rows = [
+        line for line in text.splitlines() if line.strip().startswith(("supervised", "TopK 3", "L1 2")) and "[" in line
+    ]
     assert len(rows) == 6
-    assert all(line.count("[") == line.count("]") == 7 for line in rows)  # no cell is broken over lines
+    assert all(line.count("[") == line.count("]") == 6 for line in rows)  # no cell is broken over lines
     places = text[text.index("places") :]
     assert re.search(r"L0 resid@s2 +carried +unmoved 1 +carried", places)
     assert "unmoved" in places
