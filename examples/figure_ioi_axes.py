@@ -57,8 +57,7 @@ class Kind:
 
 KINDS = {
     "TopK 3": Kind({"kind": "topk", "k": 3}, reach=(5, 5, 2, 1)),
-    "L1 4": Kind({"kind": "l1", "l1": 4.0}, reach=(1, 1, 1, 0), mended=True),
-    "L1 3": Kind({"kind": "l1", "l1": 3.0}, reach=(5, 5, 2, 0), mended=True),
+    "L1 3": Kind({"kind": "l1", "l1": 3.0}, reach=(5, 5, 2, 0), mended=True),  # in the end as sparse as TopK 3
     "L1 2": Kind({"kind": "l1", "l1": 2.0}, reach=(5, 5, 2, 0)),
     "L1 .5": Kind({"kind": "l1", "l1": 0.5}, reach=(5, 5, 3, 1)),
     "TopK 3, frozen": Kind({"kind": "topk", "k": 3, "frozen_decoder": True}),
@@ -67,8 +66,6 @@ KINDS = {
 STEPS = (1_000, 3_000, 10_000, 30_000)
 DRAWN = {
     "TopK 3": (COLOURS[0], "-"),
-    "L1 4": (COLOURS[4], "-"),
-    f"L1 4{RESCALED}": (COLOURS[4], "--"),
     "L1 3": (COLOURS[1], "-"),
     f"L1 3{RESCALED}": (COLOURS[1], "--"),
     "L1 2": (COLOURS[2], "-"),
