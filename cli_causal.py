@@ -62,6 +62,9 @@ def control(
         typer.Option("--methods", "-m", help="Beginnings of methods' names, comma-separated; all by default."),
     ] = None,
     layers: Annotated[str, typer.Option(help="`one` block, or `from` that block on.")] = "one",
+    games: Annotated[int, typer.Option(help="Games that directions and probes are fitted on.", min=16)] = 200,
+    das_steps: Annotated[int, typer.Option(help="Steps that DAS may train for; 0 leaves it out.", min=0)] = 400,
+    wide: Annotated[bool, typer.Option(help="All columns, and the success on each kind of edit.")] = False,
     pairs: Annotated[bool, typer.Option(help="Also patch natural pairs of positions into each other.")] = False,
     markov: Annotated[bool, typer.Option(help="Also compare boards that were reached by different moves.")] = False,
     sae: Annotated[
@@ -77,10 +80,10 @@ def control(
 
     if out is not None:
         check_folder(out)
-    bed, dictionaries = _board(testbed, seed), _dictionaries(sae)
-    wanted: Any = {"dictionaries": dictionaries, "methods": split(methods), "seed": seed}
+    bed, dictionaries = _board(testbed, seed, games), _dictionaries(sae)
+    wanted: Any = {"dictionaries": dictionaries, "methods": split(methods), "das_steps": das_steps, "seed": seed}
     made = board_control(bed, n_edits=edits, layers=layers, **wanted)  # type: ignore[arg-type] - checked there
-    typer.echo(made.table() + "\n")
+    typer.echo(made.table(kinds=wide, everything=wide) + "\n")
     _write(out, f"control-{bed.name}", made.to_dict())
     if pairs:
         from .boards.pair_patching import pair_patching

@@ -31,7 +31,9 @@ def reproduce(
             "--games", "-n", help="Games to score on, 400; prompts that report, 1,500, for makelov2024.", min=16
         ),
     ] = None,
-    steps: Annotated[int, typer.Option(help="makelov2024: steps that each SAE is trained for.", min=1)] = 3_000,
+    steps: Annotated[
+        int, typer.Option(help="makelov2024: steps that each SAE is trained for; 3,000 is short, 30,000 fair.", min=1)
+    ] = 3_000,
     sae_seeds: Annotated[int, typer.Option(help="makelov2024: SAEs of each kind.", min=1)] = 3,
     positions: Annotated[
         str, typer.Option(help="`published` (the first twenty with White to move, in chess) or `all`.")

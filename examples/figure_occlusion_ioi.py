@@ -9,14 +9,13 @@ taken.
 """
 
 import math
-from pathlib import Path
 from typing import Any
 
-import fiducial
 import numpy as np
 import pandas as pd
 import torch
 from _figures import COLOURS, Row, arguments, figure, line, save, styled, told
+from fiducial.data.assets import asset
 from fiducial.games.ioi import IOI
 from fiducial.metrics.occlusion import occlusion
 from fiducial.models.dictionary import encode_in_batches
@@ -32,7 +31,7 @@ NODE = Node("blocks.0.hook_out", "s2")
 ATTRIBUTES = ("IO", "S", "Pos")
 WEAKENED = {"IO": ("IO",), "IO and Pos": ("IO", "Pos")}
 ALPHAS = (0.0, 0.5, 0.75, 1.0)
-MODEL = Path(fiducial.__file__).parent / "data" / "assets" / "ioi-tiny" / "model.safetensors"
+MODEL = "ioi-tiny/model"
 
 
 def run(
@@ -45,7 +44,7 @@ def run(
     say: Any = lambda line: None,
 ) -> pd.DataFrame:
     """Found share and variance share of every attribute, a row an SAE and attribute."""
-    model, _ = load_transformer(MODEL)
+    model, _ = load_transformer(asset(MODEL))
     game = IOI()
     fit, test = game.prompts(n, 0, pairs="train"), game.prompts(n // 2, 1, pairs="train")
     x, fresh = (read_nodes(model, p.tokens, p.positions, [NODE])[NODE].float() for p in (fit, test))
