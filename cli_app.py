@@ -80,6 +80,9 @@ def root(
 COLUMNS = (
     "recovery_score",
     "found_score",
+    "edit_success_score",
+    "necessity_score",
+    "found_values_score",
     "coverage",
     "reconstruction",
     "explained_variance_score",

@@ -31,6 +31,7 @@ from .models.nodes import Node
 from .models.small_saes import train_small_saes
 from .provenance import provenance
 from .sites.bench import Aspect, AxesBench
+from .sites.das import fit_skyline, skyline
 from .sites.gpt2 import gpt2_with_world
 from .sites.qualification import SiteQualification, candidate_sections, qualify_sites
 from .sites.three_axes import SUPERVISED, Axes, three_axes
@@ -48,6 +49,7 @@ KINDS: dict[str, dict[str, Any]] = {
 }
 """Task SAEs and controls; data are scaled to mean norm sqrt(d)."""
 N_LATENTS = 512
+DAS = "DAS"
 Interval = tuple[float, float, float]
 
 
@@ -60,7 +62,7 @@ class Row:
         attribute: what was edited.
         dictionary: kind of dictionary.
         n_seeds: of its training.
-        l0: latents active a prompt, mean over nodes and seeds.
+        l0: latents active a prompt, mean over nodes and seeds; of DAS the dimensions swapped.
         sufficiency: signed share of the logit difference recovered.
         necessity: share of it lost where only the reconstruction's error is left.
         success: by budget, agreement of greedy edits with the full patch.
@@ -121,8 +123,17 @@ class Reproduction:
         """Write everything to a file, whole or not at all."""
         path = Path(path)
         partial = path.with_suffix(path.suffix + ".partial")
-        partial.write_text(json.dumps(asdict(self), indent=1) + "\n")
+        partial.write_text(json.dumps(plain(asdict(self)), indent=1, allow_nan=False) + "\n")
         partial.replace(path)
+
+
+def plain(value: Any) -> Any:
+    """JSON types, with None for NaN."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(one) for one in value]
+    return None if isinstance(value, float) and np.isnan(value) else value
 
 
 def compare(
@@ -137,7 +148,7 @@ def compare(
     seed: int = 0,
     progress: bool = True,
 ) -> list[Row]:
-    """Supervised dictionary and task SAEs at one cross-section, for every attribute of the bench.
+    """Supervised dictionary, DAS (at a single node) and task SAEs at a cross-section, for every attribute of the bench.
 
     Args:
         bench: where.
@@ -154,6 +165,8 @@ def compare(
     sampled: dict[str, Any] = {"n_resamples": n_resamples, "seed": seed}
     swapped = three_axes("supervised", bench, budgets=budgets, meaning=False, **sampled)
     rows += _rows(bench, SUPERVISED, [swapped], [_l0(bench, bench.mean_codes)], budgets, sampled)
+    if len(bench.section.nodes) == 1:
+        rows += [_skyline(bench, attribute, budgets, sampled) for attribute in bench.attributes]
     for name, settings in _bar(list(kinds.items()), f"SAEs at {bench.section.name}", progress):
         trained = {
             node: train_small_saes(
@@ -170,6 +183,27 @@ def compare(
         measured = [three_axes(one, bench, budgets=budgets, meaning=False, **sampled) for one in sets]
         rows += _rows(bench, name, measured, [_l0(bench, one) for one in sets], budgets, sampled)
     return rows
+
+
+def _skyline(bench: AxesBench, attribute: str, budgets: Sequence[int], sampled: Mapping[str, Any]) -> Row:
+    """What swapping the subspace that the model uses itself reaches; it has no features, and so no budget."""
+    subspace = fit_skyline(bench, attribute, seed=int(sampled["seed"]))
+    score = skyline(bench, attribute, subspace, **sampled)
+    nan = float("nan")
+    none = (nan, nan, nan)
+    return Row(
+        bench.section.name,
+        attribute,
+        DAS,
+        1,
+        float(len(subspace.basis)),
+        none,
+        none,
+        dict.fromkeys(budgets, (score.value, score.low, score.high)),
+        dict.fromkeys(budgets, none),
+        dict.fromkeys(budgets, none),
+        score.floors["no edit"],
+    )
 
 
 def _rows(

@@ -42,7 +42,8 @@ def notes(made: "Reproduction") -> list[str]:
         "cases where seeds differ more than prompts. 3,000 steps are a short training.",
         "edit k: share of prompts whose answer after changing k features a node (a swap of two values changes 2) is "
         "that of the full patch; without an edit: see `no edit`. by meaning: features chosen by their F1. weight: "
-        "share of the reconstruction removed. Edits of other sizes are in the JSON.",
+        "share of the reconstruction removed. Edits of other sizes are in the JSON. DAS: swap of a subspace learned "
+        "through the model, its L0 the dimensions.",
         "places: `carried`, or the first thing missing. unmoved: the full patch leaves the answer in that share of "
         f"prompts (must be < {MAX_NO_EDIT}); not needed: mean ablation takes that share of the logit difference "
         f"(> {MIN_DROP}); holds more: features of IO, S and Pos keep that share (> {MIN_SUFFICIENCY}); edit: agreement "
@@ -89,7 +90,7 @@ def published(section: str, attribute: str, dictionary: str) -> str:
 def _column(dictionary: str) -> str | None:
     if dictionary == "supervised":
         return "supervised"
-    if "frozen" in dictionary:
+    if "frozen" in dictionary or dictionary.startswith("DAS"):
         return None
     return "topk" if dictionary.startswith("TopK") else "vanilla"
 

@@ -13,7 +13,7 @@ from fiducial.games.ioi_templates import FIXED_WORDS
 from fiducial.games.ioi_tokens import word_lists
 from fiducial.metrics.control import mean_over_seeds
 from fiducial.models.small_saes import train_small_saes
-from fiducial.reproduce_makelov2024 import Reproduction, best_sections, compare, reproduce_makelov2024
+from fiducial.reproduce_makelov2024 import Reproduction, best_sections, compare, plain, reproduce_makelov2024
 from fiducial.reproduce_makelov_numbers import FOLLOW_UP
 from fiducial.reproduce_makelov_table import missing, published
 from fiducial.sites.bench import AxesBench
@@ -43,14 +43,17 @@ def printed(made, width=160):
 
 def test_every_dictionary_for_every_attribute(made):
     assert [(row.dictionary, row.attribute) for row in made.rows] == [
-        (name, attribute) for name in ("supervised", *KINDS) for attribute in ("IO", "Pos")
+        (name, attribute) for name in ("supervised", "DAS", *KINDS) for attribute in ("IO", "Pos")
     ]
     assert {row.section for row in made.rows} == {"L0 resid@s2"}  # that of the testbed, though others carry both too
-    assert {row.n_seeds for row in made.rows if row.dictionary != "supervised"} == {2}
+    assert {row.n_seeds for row in made.rows if row.dictionary not in ("supervised", "DAS")} == {2}
     for row in made.rows:
         assert 0 <= row.no_edit < 0.1
-        for value, low, high in (row.sufficiency, row.necessity, *row.success.values(), *row.weight.values()):
+        known = (row.sufficiency, row.necessity, *row.weight.values()) if row.dictionary != "DAS" else ()
+        for value, low, high in (*known, *row.success.values()):
             assert low <= value + 1e-9 <= high + 2e-9
+    assert made.row("L0 resid@s2", "IO", "DAS").success[2][0] > 0.9  # a skyline, learned through the model
+    assert 0 < made.row("L0 resid@s2", "Pos", "DAS").l0 < made.row("L0 resid@s2", "IO", "DAS").l0 <= 64
     assert made.row("L0 resid@s2", "Pos", "supervised").success[2][0] > 0.9
     assert made.task["IO"]["accuracy"] > 0.99
 
@@ -101,13 +104,13 @@ def test_the_json_holds_everything(made, tmp_path):
     made.to_json(path)
     assert not list(tmp_path.glob("*.partial"))
     known = json.loads(path.read_text())
-    assert len(known["rows"]) == 6
+    assert len(known["rows"]) == 8
     assert known["rows"][0]["success"].keys() == {"1", "2", "4", "8"}
     assert known["about"]["sae_seeds"] == [0, 1]
     assert known["about"]["steps"] == 20
     assert {"section", "attribute", "reason"} <= known["about"]["qualified"][0].keys()
     assert all(len(one) == 3 and one[2] for one in known["refused"])
-    assert json.loads(json.dumps(dataclasses.asdict(made))) == known
+    assert json.loads(json.dumps(plain(dataclasses.asdict(made)))) == known
 
 
 def test_a_frozen_decoder_stays_and_is_named(made):
@@ -116,7 +119,7 @@ def test_a_frozen_decoder_stays_and_is_named(made):
     bench = AxesBench(bed.model, bed.game, section, ("Pos",), **(SIZES | {"n_report": 16}))
     kinds = {"TopK 3, frozen decoder": {"kind": "topk", "k": 3, "frozen_decoder": True}}
     rows = compare(bench, kinds=kinds, seeds=(0,), budgets=(2,), progress=False, n_resamples=20, **TRAINING)
-    assert [row.dictionary for row in rows] == ["supervised", "TopK 3, frozen decoder"]
+    assert [row.dictionary for row in rows] == ["supervised", "DAS", "TopK 3, frozen decoder"]
     text = printed(dataclasses.replace(made, rows=tuple(rows)))
     assert "TopK 3, frozen " in text
     assert "frozen decoder " not in text.split("places")[0]
