@@ -73,13 +73,14 @@ def evaluate(
     if n_latents > 1:  # its own shuffled self: the same latents, each writing another's direction
         shuffled = PermutedDictionary(dictionary, "decoder", seed=seed, name="permuted decoder")
         floors.append(Candidate(shuffled.name, "floor", shuffled, bed.x))
-        asked = [name for name in wanted if name in FAITHFUL + FAMILIES["recovery"].metrics]
+        asked = [
+            name
+            for name in wanted
+            if name in FAITHFUL + FAMILIES["recovery"].metrics
+            and "permuted decoder" in METRICS[name].notices  # to others it is the dictionary itself
+        ]
         about = subject(floors[-1], bed, nulls=_nulls(floors[-1], bed, asked), null=False, seed=seed)
-        controls[shuffled.name] = {
-            name: score
-            for name, score in score_subject(about, asked).items()
-            if "permuted decoder" in METRICS[name].notices  # to others it is the dictionary itself
-        }
+        controls[shuffled.name] = score_subject(about, asked)
     return Report(
         dictionary.name,
         bed.name,

@@ -23,7 +23,7 @@ from .metrics.recovery import Prepared, prepare, recovery_from
 from .metrics.recovery_records import PROPERTIES as RECOVERY
 from .models.dictionary import Codes
 from .references import Candidate, Null
-from .sites.three_axes import three_axes
+from .sites.three_axes import BUDGET, three_axes
 from .synthetic_testbed import SyntheticTestbed
 from .testbed_catalogue import AnyTestbed, Testbed
 
@@ -238,7 +238,9 @@ def _axes(about: Subject) -> Scores:
     assert isinstance(about.bed, Testbed)
     codes = about.bed.bench.mean_codes.values()
     dictionary = "supervised" if about.candidate.dictionary in codes else about.candidate.dictionary
-    made = three_axes(dictionary, about.bed.bench, n_resamples=about.n_resamples, seed=about.seed)
+    made = three_axes(
+        dictionary, about.bed.bench, aware_budgets=(BUDGET,), n_resamples=about.n_resamples, seed=about.seed
+    )
     return made.scores
 
 

@@ -61,6 +61,7 @@ def three_axes(
     *,
     budgets: Sequence[int] = BUDGETS,
     budget: int = BUDGET,
+    aware_budgets: Sequence[int] | None = None,
     meaning: bool = True,
     n_resamples: int = 1000,
     seed: int = 0,
@@ -74,6 +75,7 @@ def three_axes(
         budgets: numbers of latents that edits may change at each node; edits by meaning take as many out as in, so up
             to twice the number.
         budget: the one of the headline scores; one of `budgets`.
+        aware_budgets: those of `budgets` with which edits by meaning are made as well; None for all.
         meaning: also what latents mean, the slower half; without it only approximation and control.
         n_resamples: of the bootstrap over prompts.
         seed: of the bootstrap.
@@ -84,10 +86,15 @@ def three_axes(
     """
     if budget not in budgets or min(budgets) < 1:
         raise ValueError(f"budgets must be at least 1 and hold the headline's, got {list(budgets)} and {budget}")
+    by_meaning_at = list(budgets if aware_budgets is None else aware_budgets)
+    if not set(by_meaning_at) <= set(budgets) or (meaning and budget not in by_meaning_at):
+        raise ValueError(
+            f"aware_budgets must be some of {list(budgets)}, the headline's among them, got {by_meaning_at}"
+        )
     whole = bench.mean_codes if dictionaries == SUPERVISED else per_node(dictionaries, bench)
     found: dict[str, Scores] = {}
     success: dict[int, dict[str, Score]] = {k: {} for k in budgets}
-    aware: dict[int, dict[str, Score]] = {k: {} for k in budgets}
+    aware: dict[int, dict[str, Score]] = {k: {} for k in by_meaning_at}
     weight: dict[int, dict[str, Score]] = {k: {} for k in budgets}
     sampled: dict[str, Any] = {"n_resamples": n_resamples, "seed": seed}
     told = interpret(bench, whole, n_resamples=n_resamples, seed=seed) if meaning else None
@@ -96,10 +103,11 @@ def three_axes(
         reference = _reference(bench, aspect)
         scores = _approximation(bench, aspect, by_node, sampled)
         greedy = edits.greedy(bench, aspect, by_node, budgets)
-        by_meaning = edits.aware(bench, aspect, by_node, budgets)
+        by_meaning = edits.aware(bench, aspect, by_node, by_meaning_at)
         for k in budgets:
             made = _control(aspect, greedy[k], reference, sampled)
             success[k][attribute], weight[k][attribute] = made["edit_success_score"], made["weight_removed_error"]
+        for k in by_meaning_at:
             aware[k][attribute] = _control(aspect, by_meaning[k], reference, sampled)["edit_success_score"]
         by_budget = {k: one.choice for k, one in greedy.items()}
         scores |= _control(aspect, greedy[budget], reference, sampled, by_budget)
