@@ -37,7 +37,6 @@ def find_sites(
     """Where in a model an attribute is carried: components ranked by attribution, patched, built into sites, judged."""
     hush(quiet)
     from .games.ioi import IOI
-    from .models.loading import load_dictionary
     from .sites.find_sites import find_sites as find
 
     bridge, game = _model(testbed, model)
@@ -45,12 +44,16 @@ def find_sites(
         check_folder(out)
     if (sae is None) != (layer is None):
         raise ValueError("give --sae and --layer together: an SAE, and the block after which it reads")
-    dictionary = None if sae is None else load_dictionary(sae)
+    last = int(bridge.cfg.n_layers) - 1
+    if layer is not None and layer >= last:
+        raise ValueError(f"no block follows block {layer} to read what --sae writes; --layer must be below {last}")
+    found = _dictionaries(None if sae is None else [sae], int(bridge.cfg.d_model))
+    dictionary = found[0] if found else None
     wanted = split(attribute) or (["IO", "Pos"] if isinstance(game, IOI) else ["square"])
     for name in wanted:
-        found = find(bridge, game, name, n_pairs=pairs, dictionary=dictionary, dictionary_layer=layer, seed=seed)
-        typer.echo(found.table() + "\n")
-        _write(out, f"sites-{name}", found.to_dict())
+        report = find(bridge, game, name, n_pairs=pairs, dictionary=dictionary, dictionary_layer=layer, seed=seed)
+        typer.echo(report.table() + "\n")
+        _write(out, f"sites-{name}", report.to_dict())
 
 
 @app.command()
@@ -80,7 +83,8 @@ def control(
 
     if out is not None:
         check_folder(out)
-    bed, dictionaries = _board(testbed, seed, games), _dictionaries(sae)
+    bed = _board(testbed, seed, games)
+    dictionaries = _dictionaries(sae, bed.config.d_model)
     wanted: Any = {"dictionaries": dictionaries, "methods": split(methods), "das_steps": das_steps, "seed": seed}
     made = board_control(bed, n_edits=edits, layers=layers, **wanted)  # type: ignore[arg-type] - checked there
     typer.echo(made.table(kinds=wide, everything=wide) + "\n")
@@ -116,7 +120,7 @@ def causes(
     if out is not None:
         check_folder(out)
     bed = _board(testbed, seed, games)
-    found = _dictionaries(None if sae is None else [sae])
+    found = _dictionaries(None if sae is None else [sae], bed.config.d_model)
     made = causal_decorative(bed, dictionary=found[0] if found else None, groups=split(group), seed=seed)
     typer.echo(made.table())
     _write(out, f"causes-{bed.name}", made.to_dict())
@@ -150,10 +154,19 @@ def _board(testbed: str, seed: int, games: int = 200) -> "Testbed":
     return bed
 
 
-def _dictionaries(saes: list[str] | None) -> "list[Dictionary] | None":
+def _dictionaries(saes: list[str] | None, width: int) -> "list[Dictionary] | None":
+    """SAEs that read a residual stream of a width.
+
+    Raises:
+        ValueError: one reads activations of another width.
+    """
     from .models.loading import load_dictionary
 
-    return None if not saes else [load_dictionary(sae, name=Path(sae).name) for sae in saes]
+    found = None if not saes else [load_dictionary(sae, name=Path(sae).name) for sae in saes]
+    for one in found or ():
+        if (reads := one.directions.shape[1]) != width:
+            raise ValueError(f"dictionary {one.name!r} reads activations of width {reads}; the model's have {width}")
+    return found
 
 
 def _write(out: Path | None, name: str, found: dict[str, Any]) -> None:

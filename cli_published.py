@@ -32,12 +32,14 @@ def reproduce(
         ),
     ] = None,
     steps: Annotated[
-        int, typer.Option(help="makelov2024: steps that each SAE is trained for; 3,000 is short, 30,000 fair.", min=1)
-    ] = 3_000,
-    sae_seeds: Annotated[int, typer.Option(help="makelov2024: SAEs of each kind.", min=1)] = 3,
+        int | None,
+        typer.Option(help="makelov2024: steps that each SAE is trained for, 3,000: short; 30,000 is fair.", min=1),
+    ] = None,
+    sae_seeds: Annotated[int | None, typer.Option(help="makelov2024: SAEs of each kind, 3.", min=1)] = None,
     positions: Annotated[
-        str, typer.Option(help="`published` (the first twenty with White to move, in chess) or `all`.")
-    ] = "published",
+        str | None,
+        typer.Option(help="`published`, the default (the first twenty with White to move, in chess), or `all`."),
+    ] = None,
     seed: Seed = 0,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder for the numbers as JSON.")] = None,
@@ -50,23 +52,23 @@ def reproduce(
     if out is not None:
         check_folder(out)
     if paper == "makelov2024":
-        given = {"--saes": saes, "--game": game, "--twin": twin, "--twin-saes": twin_saes, "--layer": layer}
-        if wrong := [name for name, value in given.items() if value is not None]:
-            raise ValueError(f"{', '.join(wrong)} belong to karvonen2024; makelov2024 trains its own SAEs")
+        others = {"--saes": saes, "--game": game, "--twin": twin, "--twin-saes": twin_saes, "--layer": layer}
+        _refuse({**others, "--positions": positions}, "only karvonen2024 has {}; makelov2024 trains its own SAEs")
         from .reproduce_makelov2024 import reproduce_makelov2024
 
         shown: list[Any] = reproduce_makelov2024(
             testbeds=split(testbed),
             model=model,
             n_report=games or 1_500,
-            sae_seeds=range(sae_seeds),
-            steps=steps,
+            sae_seeds=range(sae_seeds or 3),
+            steps=steps or 3_000,
             seed=seed,
             device=device,
             progress=not quiet,
         )
         _tell(paper, shown, out)
         return
+    _refuse({"--steps": steps, "--sae-seeds": sae_seeds}, "only makelov2024 has {}; karvonen2024 trains nothing")
     from .reproduce_karvonen2024 import reproduce_karvonen2024
 
     made = reproduce_karvonen2024(
@@ -78,12 +80,22 @@ def reproduce(
         twin_saes=twin_saes,
         layer=layer,
         n_games=games or 400,
-        positions=positions,
+        positions=positions or "published",
         seed=seed,
         device=device,
         progress=not quiet,
     )
     _tell(paper, made, out)
+
+
+def _refuse(options: dict[str, Any], message: str) -> None:
+    """Refuse options that another paper has.
+
+    Raises:
+        ValueError: one of them is given.
+    """
+    if wrong := [name for name, value in options.items() if value is not None]:
+        raise ValueError(message.format(", ".join(wrong)))
 
 
 def _tell(paper: str, made: Sequence[Any], out: Path | None) -> None:

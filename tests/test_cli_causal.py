@@ -25,6 +25,9 @@ def test_what_makes_no_sense_is_refused_in_one_line(run, tmp_path):
     assert_refused(run("causes", "-t", "othello-6x7"), "othello-6x6")
     assert_refused(run("reproduce", "makelov2024", "-t", "othello-6x6"), "no IOI prompts", "ioi-tiny")
     assert_refused(run("reproduce", "makelov2024", "--layer", "1"), "--layer", "karvonen2024")
+    assert_refused(run("reproduce", "makelov2024", "--positions", "all"), "--positions", "karvonen2024")
+    assert_refused(run("reproduce", "karvonen2024", "--steps", "5"), "--steps", "makelov2024")
+    assert_refused(run("find-sites", "-t", "ioi-tiny", "--sae", "x", "--layer", "1"), "--layer must be below 1")
     assert_refused(run("score", "nowhere", "-t", "ioi-tiny", "--site", "L0 z@end"), "nowhere")
     assert_refused(run("train-model", "ioi-tiny", "-n", "100"), "steps")
 
