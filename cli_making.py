@@ -114,7 +114,12 @@ def capture(
 
 @app.command(name="train-model")
 def train_model(
-    name: Annotated[str, typer.Argument(help="othello-small, othello-6x6, chess-small, chess-pgn-small")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="othello-small, othello-6x6, chess-small, chess-pgn-small, ioi-tiny, ioi-tiny-1, ioi-tiny-3"
+        ),
+    ],
     out: Out = Path("runs"),
     games: Annotated[
         int | None, typer.Option("--games", "-n", help="Games to see in all; the recipe's by default.")

@@ -54,6 +54,8 @@ def train_shipped_ioi(
             file.write(line + "\n")
         log(line)
 
+    if (folder / "checkpoint.pt").exists():
+        log(f"going on from {folder / 'checkpoint.pt'}")
     model, history = train_ioi(
         seed, checkpoint=folder / "checkpoint.pt", evaluate=say, device=device, progress=progress
     )

@@ -244,7 +244,11 @@ def testbed(
         return _around(name, world(game) if isinstance(game, str) else game, layer, n_games, seed, device)
     if layer is not None:
         raise ValueError("the layer of a shipped testbed is fixed; give layer only with game, for a model of yours")
+    if site is not None and not isinstance(site, str):
+        raise ValueError(f"site must be a name such as 'L1 z@end', got {type(site).__name__} {site}")
     if (planted := _planted(str(name))) is not None:
+        if site is not None:
+            raise ValueError(f"{name} is a world without a model; give site only with an IOI model")
         return SyntheticTestbed(planted, n_games=n_games, seed=seed)
     spec = SPECS[str(name)]
     model, config = load_transformer(asset(spec.model), device)
@@ -304,6 +308,9 @@ def _at_site(spec: TestbedSpec, model: "TransformerBridge", site: str, world: IO
     node = Node.parse(site)
     if node.head is not None:
         raise ValueError(f"a testbed reads all heads of a site together: say {replace(node, head=None)}, got {node}")
+    n_layers = int(model.cfg.n_layers)
+    if node.layer is not None and node.layer >= n_layers:
+        raise ValueError(f"{spec.name} has blocks 0 to {n_layers - 1}, so there is no {node}")
     game = IOI() if world is None else world
     found = qualify_sites(model, game, [CrossSection(node.name, (node,))])
     carried = tuple(one.attribute for one in found if one.qualified)

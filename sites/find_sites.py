@@ -45,6 +45,9 @@ if TYPE_CHECKING:
     from transformer_lens.model_bridge import TransformerBridge
 
 
+_TOGETHER = 8  # sections patched between two moves of the bar
+
+
 @dataclass(frozen=True)
 class Component:
     """One ranked component.
@@ -303,7 +306,12 @@ class _Patching:
         return source - base
 
     def effects(self, sections: Sequence[CrossSection | Node]) -> dict[str, float]:
-        found = patch(self.model, self.pairs, sections, clean=self.scores[0], batch_size=self.batch_size)
+        from tqdm.auto import tqdm
+
+        found: dict[str, NDArray[np.float64]] = {}
+        parts = [sections[i : i + _TOGETHER] for i in range(0, len(sections), _TOGETHER)]
+        for part in tqdm(parts, desc="patching", disable=None if len(parts) > 1 else True, leave=False):
+            found |= patch(self.model, self.pairs, part, clean=self.scores[0], batch_size=self.batch_size)
         return {name: float(effect.mean()) for name, effect in found.items()}
 
 
@@ -311,6 +319,8 @@ def _grow(
     patching: _Patching, ranked: Sequence[Node], attributed: Mapping[Node, float], enough: float
 ) -> list[CrossSection]:
     """Cross-sections by role and position, each no larger than it must be; the stream's nodes stand alone."""
+    from tqdm.auto import tqdm
+
     groups: dict[str, list[Node]] = {}
     for node in ranked:
         if attributed[node] > 0:  # what lowers the score when patched is no part of a site
@@ -318,7 +328,7 @@ def _grow(
             groups.setdefault(key, []).append(node)
     way = patching.way()
     sections: list[CrossSection] = []
-    for key, nodes in groups.items():
+    for key, nodes in tqdm(groups.items(), desc="sites", disable=None, leave=False):
         size = 1
         while True:
             section = CrossSection(_title(key, nodes[:size]), tuple(sorted(nodes[:size])))

@@ -91,6 +91,9 @@ def test_another_site_is_a_testbed_of_its_own():
         ("ioi-tiny", "L1H2 z@end", "all heads of a site together: say L1 z@end"),
         ("ioi-tiny", "end of block 1", "names no node"),
         ("othello-6x6", "L1 resid@end", "has no prompts with named positions"),
+        ("zipf", "L1 resid@end", "world without a model"),
+        ("ioi-tiny", "L9 resid@end", "has blocks 0 to 1"),
+        ("ioi-tiny", 3, "site must be a name"),
     ],
 )
 def test_sites_that_do_not_make_sense_are_refused(name, site, reason):
