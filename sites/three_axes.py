@@ -293,10 +293,9 @@ def _meant(
         latents = latents_of(dictionary, aspect.prompts, aspect.base[node])
         directions = dictionary.directions.detach().cpu().float()
         usual = latents_of(dictionary, known, bench.fit_x[node][torch.from_numpy(rows)]).mean(0)
-        written = usual[explained[node]] @ directions[explained[node]]
-        made = keep_explained(
-            aspect.base[node].cpu(), latents, directions, explained[node], aspect.mean[node].cpu() - written
-        )
+        stand = torch.from_numpy(explained[node])
+        written = usual[stand] @ directions[stand]
+        made = keep_explained(aspect.base[node].cpu(), latents, directions, stand, aspect.mean[node].cpu() - written)
         kept[node] = made["keep_clean"].to(aspect.base[node])
         removed[node] = (made["remove"] + written).to(aspect.base[node])
     differences = {
