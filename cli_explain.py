@@ -1,0 +1,1 @@
+"""The command that puts latents into words and says how far the words are true."""

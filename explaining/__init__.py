@@ -1,0 +1,1 @@
+"""Latents of a dictionary on a testbed, put into words, judged and held against the truth."""
