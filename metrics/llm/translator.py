@@ -75,8 +75,7 @@ class Translator:
         score = [sum(self._weight[word] for word in one & said) / (1 + 0.05 * len(one - said)) for one in self._words]
         order = sorted(range(len(self._names)), key=lambda i: (-score[i], i))
         best = [self._names[i] for i in order[: self._n] if score[i] > 0]
-        room = max(self._n - len(best), len(self._patterns))
-        kept = best[: max(0, self._n - min(room, len(self._patterns)))]
+        kept = best[: self._n - len(self._patterns)]
         return list(dict.fromkeys([*kept, *self._patterns]))
 
     def requests(self, explanations: Sequence[Explanation], replicate: int = 0) -> list[Request]:
