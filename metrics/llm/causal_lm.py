@@ -1,7 +1,7 @@
 """Log-probabilities of texts under a causal language model from a local folder.
 
-Conventions   A prefix and a text are tokenised apart and their tokens joined, so that the same text is the same tokens
-              after every prefix, and differences of log-probabilities compare like with like. The prefix begins with the
+Conventions   A prefix and a text are tokenised apart and their tokens joined, so that one text is the same tokens after
+              every prefix, and differences of log-probabilities compare like with like. A prefix begins with the
               tokenizer's first-of-sequence token if it has one. Without one an empty prefix leaves the first token of
               a text unconditioned: its log-probability is NaN and the sum leaves it out.
               Only safetensors are read: weights stored as pickles run code. Nothing is fetched unless asked for.

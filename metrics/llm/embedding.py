@@ -7,7 +7,7 @@ Conventions   Contexts are unmarked. Ties count half. 1/2 is chance.
 Limits        Whole boards as texts are read poorly by small encoders: on chess and Othello AUROCs range from near 0 to
               .7 for explanations that are exactly right, since hundreds of facts share one vector. By facts the encoder
               only has to find the fact that the explanation is about; it is blind to negation and to conjunction.
-References    Paulo et al. 2025, arXiv 2410.13928 (ICML): an encoder of 400 million weights with a retrieval instruction.
+References    Paulo et al. 2025, arXiv 2410.13928 (ICML): an encoder of 400 million weights, a retrieval instruction.
 Differences from published code
               The instruction is ours, and empty by default, as small encoders were trained without one. Nothing is
               shuffled. A latent whose explanation failed has no score. The form by facts is new.

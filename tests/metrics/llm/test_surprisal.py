@@ -128,7 +128,7 @@ def test_a_real_model_tells_what_it_was_made_to_repeat(tmp_path):
 
 
 def test_separation_refuses():
-    with pytest.raises(ValueError, match="shapes|alike"):
+    with pytest.raises(ValueError, match="alike"):
         auroc(np.zeros(3), np.zeros(2, bool))
     with pytest.raises(ValueError, match="NaN"):
         auroc(np.array([np.nan, 1.0]), np.array([True, False]))
