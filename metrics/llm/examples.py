@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from ..inputs import as_games
 from .facts import Facts
 from .nouns import Example, Latent
-from .predicate import Predicate
+from .predicate import Predicate, squares_of
 from .seeds import generator_of
 
 Layout = Literal["grid", "ending", "centre"]
@@ -188,8 +188,6 @@ def fuzz(
         return (*right, *wrongs)
     if predicate is None or occupied is None:
         raise ValueError("marked squares need the predicate that names them, and which squares are occupied")
-    from .predicate import squares_of
-
     named = sorted(squares_of(predicate))
     if not named:
         return ()
@@ -229,5 +227,5 @@ def _some(
 ) -> list[int]:
     """Some places of one example, rising; keyed by its rows, so that the order of the examples does not matter."""
     generator = generator_of(seed, sae, latent, "fuzz", marks, *example.rows)
-    chosen = generator.permutation(len(places))[:count]
-    return sorted(places[i] for i in chosen.tolist())
+    chosen: list[int] = generator.permutation(len(places))[:count].tolist()
+    return sorted(places[i] for i in chosen)

@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from .examples import Windows
 from .facts import Facts
 from .nouns import NEGATIVES, Latent, Negatives
-from .predicate import Predicate
+from .predicate import Predicate, evaluate, one_literal_flipped
 
 if TYPE_CHECKING:
     from ...models.dictionary import Codes
@@ -93,8 +93,6 @@ def candidates(
 
 def boundary(predicate: Predicate, facts: Facts) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Where a predicate holds, and where it fails but would hold with one literal turned round; bool [N] each."""
-    from .predicate import evaluate, one_literal_flipped
-
     holds = evaluate(predicate, facts)
     near = np.zeros(facts.n_rows, np.bool_)
     for flipped in one_literal_flipped(predicate):
@@ -146,10 +144,12 @@ def _closest(
     best = np.empty((len(rows), 0), np.int64)
     for begin in range(0, total, _BLOCK):
         block = np.arange(begin, min(begin + _BLOCK, total))
-        distance = np.zeros((len(rows), len(block)), np.int64)
+        distance = np.zeros((len(rows), len(block)), np.uint32)
         for ours, theirs in zip(mine, facts.bits.words[:, anchors[block]], strict=True):
             distance += np.bitwise_count(ours[:, None] ^ theirs[None])
-        keys = np.concatenate([best, distance * total + tie[block]], axis=1)  # all different: ties fall one way
+        keys = np.concatenate(
+            [best, distance.astype(np.int64) * total + tie[block]], axis=1
+        )  # all different: ties fall one way
         best = np.partition(keys, k - 1, axis=1)[:, :k] if keys.shape[1] > k else keys
     place = np.empty(total, np.int64)
     place[tie] = np.arange(total)

@@ -73,7 +73,7 @@ class Sampler:
             raise ValueError(f"nearest must be at least 1, got {nearest}")
         self.facts = facts
         self.windows = windows_of(facts, window, layout)
-        self._split, self._seed, self._sae, self._nearest = split, seed, sae, nearest
+        self._window, self._split, self._seed, self._sae, self._nearest = window, split, seed, sae, nearest
 
     def shown(
         self,
@@ -206,7 +206,7 @@ class Sampler:
     def _example(self, window: int, dense: NDArray[np.float32], quantile: int, source: str, *, mark: bool) -> Example:
         rows = self.windows.rows(window)
         values = tuple(dense[rows].tolist())
-        marked = marks_of(values) if mark and len(rows) > 1 else ()
+        marked = marks_of(values) if mark and self._window > 1 else ()
         return Example(tuple(rows.tolist()), values, quantile >= 0, quantile, source, marked)
 
 
