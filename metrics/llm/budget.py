@@ -79,7 +79,7 @@ class Budget:
     def __init__(self, usd: float | None, requests: int | None, prices: Prices | None) -> None:
         if usd is not None and prices is None:
             raise ValueError(
-                "a budget in USD needs prices: give prices=Prices(input=..., output=...) in USD per million"
+                "a budget in USD needs prices: prices=Prices(input=..., output=...), USD per million tokens"
             )
         for name, limit in (("budget_usd", usd), ("max_requests", requests)):
             if limit is not None and limit < 0:
@@ -95,9 +95,7 @@ class Budget:
         if self.requests is not None and self.usage.sent >= self.requests:
             return f"max_requests of {self.requests} are sent"
         if self.usd is not None and self.usage.usd + self._aside + cost > self.usd:
-            return (
-                f"the budget of {self.usd:g} USD does not allow the next request ({self.usage.usd:.4f} USD are spent)"
-            )
+            return f"the budget of {self.usd:g} USD does not allow one more, {self.usage.usd:.4f} USD are spent"
         return ""
 
     def take(self, cost: float) -> None:

@@ -1,14 +1,13 @@
 """Replies on disk, keyed by what was asked, so that nothing is paid for twice and a published run replays offline.
 
-Conventions   The key of a reply is the sha256 of canonical JSON: schema, endpoint (host and path), kind, model, content,
-              parameters, replicate. Keys of the endpoint's owner are in neither key nor value. Only complete replies
+Conventions   The key of a reply is the sha256 of canonical JSON: schema, endpoint (host and path), kind, model,
+              content, parameters, replicate. The endpoint's secret is in neither key nor value. Only complete replies
               are kept, those that the endpoint cut (`finish_reason` length) as such. Each is committed as it comes, in
               SQLite's write-ahead log: a killed process loses none that came back.
 """
 
 import hashlib
 import json
-import math
 import sqlite3
 import threading
 from collections.abc import Mapping, Sequence
@@ -193,7 +192,7 @@ def _plain(value: Any) -> Any:
     if value is None or isinstance(value, (str, bool, int)):
         return value
     if isinstance(value, float):
-        return int(value) if math.isfinite(value) and value == int(value) else value
+        return int(value) if value.is_integer() else value
     if isinstance(value, Mapping):
         return {str(k): _plain(v) for k, v in cast("Mapping[Any, Any]", value).items()}
     if isinstance(value, (list, tuple)):

@@ -163,11 +163,11 @@ class Client:
         """
         keys = [content_of(self._endpoint, self._model, request) for request in requests]
         request_of = dict(zip(keys, requests, strict=True))
-        found, fresh = self._answer(
-            keys,
-            lambda keys: [chat_job(self._endpoint, self._model, request_of[key], key) for key in keys],
-            self._model,
-        )
+
+        def jobs(missing: list[str]) -> list[Job]:
+            return [chat_job(self._endpoint, self._model, request_of[key], key) for key in missing]
+
+        found, fresh = self._answer(keys, jobs, self._model)
         replies: list[Reply] = []
         for key in keys:
             value = found[key]

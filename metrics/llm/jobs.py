@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from .cache import content_of, key_of
 from .nouns import Reply, Request
 from .plan import CHARACTERS_A_TOKEN, estimate
-from .transport import Fault, Kind
+from .transport import Fault, Kind, fields_of
 
 _OURS = frozenset({"model", "messages", "stream", "n", "api_key", "extra_headers", "extra_body", "extra_query"})
 _ROLES = frozenset({"system", "developer", "user", "assistant"})
@@ -96,16 +96,12 @@ def chat_job(endpoint: str, model: str, request: Request, key: str = "") -> Job:
 
 
 def _read_chat(reply: dict[str, Any]) -> list[dict[str, Any]]:
-    choice = cast("dict[str, Any]", reply["choices"][0])
-    message: Any = choice.get("message")
-    if not isinstance(message, dict):
-        raise Fault("empty reply", "no message", "again")
-    said = cast("dict[str, Any]", message)
+    choice = fields_of(reply["choices"][0])
+    said = fields_of(choice.get("message"))
     finish = str(choice.get("finish_reason") or "")
     text: Any = said.get("content")
     if isinstance(text, list):  # some gateways send parts
-        parts = cast("list[Any]", text)
-        text = "".join(str(cast("dict[str, Any]", p).get("text") or "") for p in parts if isinstance(p, dict))
+        text = "".join(str(fields_of(part).get("text") or "") for part in cast("list[Any]", text))
     if finish == "content_filter":
         raise Fault("filtered", "the endpoint withheld the reply", "never")
     if said.get("refusal"):
@@ -128,7 +124,7 @@ def _read_chat(reply: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _read_logprobs(found: Any) -> list[tuple[str, dict[str, float]]] | None:
     """One entry an output token: the token, and the likeliest tokens there, itself among them."""
-    content = cast("dict[str, Any]", found).get("content") if isinstance(found, dict) else None
+    content: Any = fields_of(found).get("content")
     if not isinstance(content, list):
         return None
     entries: list[tuple[str, dict[str, float]]] = []
@@ -144,12 +140,10 @@ def _read_logprobs(found: Any) -> list[tuple[str, dict[str, float]]] | None:
 
 def _counted(reply: Mapping[str, Any]) -> list[int] | None:
     """Tokens of prompt, of reply, and of the prompt those that the endpoint had kept."""
-    usage: Any = reply.get("usage")
-    if not isinstance(usage, dict):
+    counts = fields_of(reply.get("usage"))
+    if not counts:
         return None
-    counts = cast("dict[str, Any]", usage)
-    details: Any = counts.get("prompt_tokens_details")
-    kept = cast("dict[str, Any]", details).get("cached_tokens") if isinstance(details, dict) else 0
+    kept = fields_of(counts.get("prompt_tokens_details")).get("cached_tokens")
     try:
         return [int(counts.get(k) or 0) for k in ("prompt_tokens", "completion_tokens")] + [int(kept or 0)]
     except (TypeError, ValueError):
@@ -219,20 +213,13 @@ class _EchoReader:
     prompt: str = field(repr=False)
 
     def __call__(self, reply: dict[str, Any]) -> list[dict[str, Any]]:
-        choice = cast("dict[str, Any]", reply["choices"][0])
+        choice = fields_of(reply["choices"][0])
         if not str(choice.get("text") or "").startswith(self.prompt):
-            raise Fault(
-                "no echo", "the endpoint does not repeat the prompt: log-probabilities need one that does", "never"
-            )
-        found: Any = choice.get("logprobs")
+            raise Fault("no echo", "the endpoint does not repeat the prompt with its reply", "never")
+        found = fields_of(choice.get("logprobs"))
         try:
-            tokens, values, offsets = (found[k] for k in ("tokens", "token_logprobs", "text_offset"))
-            if not len(tokens) == len(values) == len(offsets):
-                raise ValueError("tokens, log-probabilities and offsets differ in number")
-            kept = [
-                (str(t), None if v is None else float(v), int(o))
-                for t, v, o in zip(tokens, values, offsets, strict=True)
-            ]
+            places = list(zip(found["tokens"], found["token_logprobs"], found["text_offset"], strict=True))
+            kept = [(str(token), None if v is None else float(v), int(offset)) for token, v, offset in places]
         except (KeyError, TypeError, ValueError) as error:
             raise Fault("no echo", f"log-probabilities of the prompt cannot be read: {error!r}", "never") from None
         return [{"echo": kept, "tokens": _counted(reply)}]

@@ -1,7 +1,7 @@
 """When may the next request go out, and when again? The one layer that retries.
 
-Conventions   A number of requests in flight that halves when the endpoint says that there are too many, and grows by one
-              a full round of successes, up to the limit given (additive increase, multiplicative decrease). What the
+Conventions   The number of requests in flight halves when the endpoint says that there are too many, and grows by one a
+              full round of successes, up to the limit given (additive increase, multiplicative decrease). What the
               endpoint asks to wait holds for all requests. Other pauses are drawn evenly between 0 and a bound that
               doubles ("full jitter"), from a seeded generator.
 References    Chiu and Jain 1989 (additive increase, multiplicative decrease); Brooker 2015, "Exponential backoff and

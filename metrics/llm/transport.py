@@ -150,12 +150,12 @@ class Transport:
 
     def _fault(self, status: int, found: Any, headers: Mapping[str, str], text: str) -> Fault:
         """What a status means for this request and for all others."""
-        error: Any = found.get("error", found) if isinstance(found, dict) else None
-        message = str(cast("dict[str, Any]", error).get("message") or error) if isinstance(error, dict) else text
-        detail, after = self._clean(message), retry_after(headers)
+        whole = fields_of(found)
+        error = fields_of(whole.get("error")) or whole
+        detail = self._clean(str(error.get("message") or whole.get("error") or text))
+        after = retry_after(headers)
         if status == 429:
-            code = str(cast("dict[str, Any]", error).get("code", "")) if isinstance(error, dict) else ""
-            if any(word in code for word in _NO_CREDIT):
+            if any(word in str(error.get("code")) for word in _NO_CREDIT):
                 return Fault("status 429, no credit", detail, "refused")
             return Fault("status 429", detail, "wait", after)
         if status in _AGAIN or status >= 500:
@@ -197,9 +197,14 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     return max(gap.total_seconds(), 0.0)
 
 
+def fields_of(value: object) -> dict[str, Any]:
+    """A JSON object as it is; an empty one for anything else."""
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+
+
 def _code_of(error: object) -> int:
     """Status that an error object under status 200 names; 500 if it names none."""
-    code = cast("dict[str, Any]", error).get("code") if isinstance(error, dict) else None
+    code: Any = fields_of(error).get("code")
     try:
         status = int(str(code))
     except ValueError:
