@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from .asking import Asked, Failures, ask
 from .detection import asked_about
+from .examples import windows_of
 from .facts import Facts
 from .nouns import Example, Explanation, Judge, Latent
 from .nulls import shuffled
@@ -79,15 +80,9 @@ def windows(facts: Facts, window: int, *, train: bool = False) -> list[NDArray[n
     """
     if window < 2:
         raise ValueError(f"a window to simulate needs at least 2 positions, got {window}")
-    rows = facts.rows_of(train)
-    rows = rows[np.lexsort((facts.position[rows], facts.game_id[rows]))]
-    games = np.split(rows, np.flatnonzero(np.diff(facts.game_id[rows])) + 1)
-    return [
-        game[start : start + window]
-        for game in games
-        for start in range(0, len(game), window)
-        if len(game[start : start + window]) >= 2
-    ]
+    cut = windows_of(facts, window)
+    pieces = [cut.rows(i) for i in np.flatnonzero(cut.train == train).tolist()]
+    return [rows for rows in pieces if len(rows) >= 2]
 
 
 def top_and_random(
