@@ -6,13 +6,14 @@ from typing import NoReturn
 
 import typer
 
-from . import cli_causal, cli_certify, cli_making, cli_published, cli_saebench, cli_scoring
+from . import cli_causal, cli_certify, cli_explain, cli_making, cli_published, cli_saebench, cli_scoring
 from .cli_app import app, distinct_names
 
 __all__ = [
     "app",
     "cli_causal",
     "cli_certify",
+    "cli_explain",
     "cli_making",
     "cli_published",
     "cli_saebench",
@@ -20,7 +21,18 @@ __all__ = [
     "distinct_names",
     "main",
 ]
-_ORDER = ("demo", "testbeds", "features", "metrics", "score", "score-arrays", "saebench", "certify", "reproduce")
+_ORDER = (
+    "demo",
+    "testbeds",
+    "features",
+    "metrics",
+    "score",
+    "score-arrays",
+    "saebench",
+    "explain",
+    "certify",
+    "reproduce",
+)
 INTERRUPTED = 130  # what a shell reports for Ctrl-C, and what typer turns it into
 
 # `fiducial --help` begins with the main job, whatever order the modules are imported in.

@@ -4,9 +4,12 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from .models.dictionary import Dictionary
 
 app = typer.Typer(
     name="fiducial",
@@ -122,6 +125,35 @@ def distinct_names(paths: Sequence[str]) -> dict[str, str]:
         while depth < len(parts) and any(other[-depth:] == parts[-depth:] for other in others):
             depth += 1
         found[path] = "-".join(part.strip("/") for part in parts[-depth:] if part != "/")
+    return found
+
+
+def dictionaries_of(saes: list[str], testbed: str, kind: str | None) -> "list[tuple[Dictionary, str | None]]":
+    """Dictionaries and the checksums of their files: those named, or those that ship with a testbed.
+
+    Raises:
+        FileNotFoundError: neither a path nor a shipped SAE.
+        ValueError: none named and none shipped.
+    """
+    from .data.assets import asset, path_sha256
+    from .models.loading import load_dictionary
+    from .testbed_specs import SPECS
+
+    shipped = SPECS[testbed].dictionaries if testbed in SPECS else {}
+    if not saes and not shipped:
+        raise ValueError(f"no SAEs ship with {testbed}; name yours, or train some with `fiducial zoo -t {testbed}`")
+    found: list[tuple[Dictionary, str | None]] = []
+    for sae, name in distinct_names(saes or list(shipped)).items():
+        if sae in shipped and not Path(sae).exists():
+            where = asset(shipped[sae])
+            found.append((load_dictionary(where, "sae_lens", name=sae), path_sha256(where)))
+        elif "/" not in sae and not Path(sae).exists():
+            known = ", ".join(shipped) or "none"
+            raise FileNotFoundError(
+                f"no file or folder {sae}, and no SAE of that name ships with {testbed}: there are {known}"
+            )
+        else:
+            found.append((load_dictionary(sae, kind, name=name), path_sha256(Path(sae))))
     return found
 
 

@@ -1,1 +1,328 @@
 """The command that puts latents into words and says how far the words are true."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .cli_app import (
+    Games,
+    Out,
+    Quiet,
+    Seed,
+    TestbedName,
+    app,
+    check_folder,
+    dictionaries_of,
+    file_name,
+    hush,
+    numbers,
+    show,
+    split,
+)
+
+if TYPE_CHECKING:
+    from .explaining.run import Run, Sample
+    from .metrics.llm.client import Client
+    from .models.dictionary import Dictionary
+
+WHO = ("predicate", "llm")
+
+
+@app.command()
+def explain(
+    saes: Annotated[
+        list[str] | None,
+        typer.Argument(help="SAE folders, files or sae_lens releases, or names of shipped SAEs; those by default."),
+    ] = None,
+    testbed: TestbedName = "",
+    latents: Annotated[int, typer.Option("--latents", "-l", help="How many are drawn and explained.", min=2)] = 200,
+    only: Annotated[str | None, typer.Option(help="Numbers of latents instead, comma-separated.")] = None,
+    games: Games = 500,
+    explainer: Annotated[str, typer.Option(help="predicate (offline), or llm.")] = "predicate",
+    judge: Annotated[str, typer.Option(help="predicate (offline), or llm.")] = "predicate",
+    scorers: Annotated[
+        str | None,
+        typer.Option(help="detection, fuzzing, simulation (the default), embedding, embedding by facts, surprisal."),
+    ] = None,
+    sampling: Annotated[str, typer.Option(help="Examples that explainers see: top, quantile, mixed, random.")] = (
+        "quantile"
+    ),
+    negatives: Annotated[
+        str,
+        typer.Option(help="Silent examples: random, same game, nearest board, neighbour latent, one literal away."),
+    ] = "random",
+    contrast: Annotated[int, typer.Option(help="Silent examples that explainers see too.", min=0)] = 0,
+    per_question: Annotated[int, typer.Option(help="Examples in one question to a judge.", min=1)] = 5,
+    e_pos: Annotated[float, typer.Option(help="Predicate judge: share of no where the explanation holds.")] = 0.0,
+    e_neg: Annotated[float, typer.Option(help="Predicate judge: share of yes where it does not.")] = 0.0,
+    null: Annotated[bool, typer.Option(help="Also score shuffled explanations, which doubles what is asked.")] = True,
+    model: Annotated[str | None, typer.Option(help="Of the language model, as its endpoint knows it.")] = None,
+    base_url: Annotated[
+        str | None, typer.Option(help="Endpoint that speaks OpenAI's protocol, such as http://localhost:8000/v1.")
+    ] = None,
+    key_variable: Annotated[str, typer.Option(help="Environment variable with the key.")] = "OPENAI_API_KEY",
+    predicates: Annotated[
+        bool, typer.Option(help="The language model explains in predicates instead of free words.")
+    ] = False,
+    translate: Annotated[
+        bool, typer.Option(help="The language model turns free words into predicates, which are executed.")
+    ] = True,
+    style: Annotated[
+        str | None, typer.Option(help="How positions are shown: record, grid, list, fen, moves, sentence.")
+    ] = None,
+    encoder: Annotated[
+        str | None,
+        typer.Option(help="For embedding: hashing, minilm, a sentence-transformers folder, or endpoint:MODEL."),
+    ] = None,
+    language_model: Annotated[
+        Path | None, typer.Option(help="For surprisal: folder of a causal language model of transformers.")
+    ] = None,
+    plan: Annotated[bool, typer.Option("--plan", help="Only count requests, tokens and price; send nothing.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Send without being asked.")] = False,
+    price_in: Annotated[float | None, typer.Option(help="USD per million input tokens.", min=0)] = None,
+    price_out: Annotated[float | None, typer.Option(help="USD per million output tokens.", min=0)] = None,
+    budget_usd: Annotated[float | None, typer.Option(help="Stop before more is spent; needs prices.", min=0)] = None,
+    max_requests: Annotated[int | None, typer.Option(help="Stop before more are sent.", min=0)] = None,
+    concurrency: Annotated[int, typer.Option(help="Requests in flight, at most.", min=1)] = 8,
+    cache: Annotated[
+        Path | None, typer.Option(help="File of replies; by default replies.sqlite in the output folder.")
+    ] = None,
+    offline: Annotated[bool, typer.Option("--offline", help="Send nothing; replies come from the cache alone.")] = (
+        False
+    ),
+    boards: Annotated[int, typer.Option(help="Latents that are drawn with boards on the page.", min=0)] = 24,
+    seed: Seed = 0,
+    out: Out = Path("fiducial-explain"),
+    kind: Annotated[str | None, typer.Option(help="As for `fiducial score`.")] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Put latents into words, run the words on every position, and have them judged; offline unless an llm is named.
+
+    With --explainer llm or --judge llm the plan is printed first: requests, tokens, price, and what the cache already
+    holds. A run that was stopped goes on where it was when the same command is given again.
+    """
+    hush(quiet)
+    check_folder(out)
+    from .explaining.run import sample_of
+    from .metrics.llm.errors import BudgetSpent, ConnectionRefused
+    from .metrics.llm.exams import ExamSettings
+    from .testbed_catalogue import check_testbed
+    from .testbed_catalogue import testbed as make
+    from .testbed_specs import DEFAULT_TESTBED
+
+    _check(explainer, judge, model, e_pos, e_neg)
+    settings = ExamSettings(sampling=sampling, negatives=negatives, n_contrast=contrast)  # type: ignore[arg-type]
+    wanted = tuple(split(scorers) or ("detection", "fuzzing", "simulation"))
+    chosen = None if only is None else numbers(only, "--only", int)
+    name = check_testbed(testbed or DEFAULT_TESTBED)
+    dictionaries = dictionaries_of(saes or [], name, kind)
+    bed = make(name, n_games=games, seed=seed)
+    client, prices = None, _prices(price_in, price_out)
+    if "llm" in (explainer, judge) or (encoder or "").startswith("endpoint:"):
+        client = _client(
+            model or "",
+            base_url=base_url,
+            key_variable=key_variable,
+            cache=cache or out / "replies.sqlite",
+            offline=offline,
+            concurrency=concurrency,
+            budget_usd=budget_usd,
+            max_requests=max_requests,
+            prices=prices,
+            progress=not quiet,
+            seed=seed,
+        )
+    jobs: list[tuple[Dictionary, Sample, Run, str | None]] = []
+    for dictionary, sha256 in dictionaries:
+        sample = sample_of(dictionary, bed, chosen, n_latents=latents, settings=settings, seed=seed)
+        run = _run(
+            sample, bed, client, explainer, judge, wanted, (e_pos, e_neg), predicates, translate, style, encoder,
+            language_model, seed,
+        )  # fmt: skip
+        jobs.append((dictionary, sample, run, sha256))
+    if client is not None:
+        sent = _show_plan([(one[1], one[2]) for one in jobs], client, prices, null, per_question, seed)
+        if plan:
+            return
+        if sent and not offline:
+            _may_send(yes, budget_usd is not None or max_requests is not None)
+    elif plan:
+        typer.echo("nothing is sent: explanations and judge are predicates")
+        return
+    try:
+        _explain_all(jobs, bed, out, null=null, per_question=per_question, boards=boards, seed=seed)
+    except (BudgetSpent, ConnectionRefused) as error:  # no fault of the input; what came is kept
+        typer.echo(f"fiducial: {error}", err=True)
+        raise typer.Exit(1) from None
+    finally:
+        if client is not None:
+            typer.echo(client.usage.table())
+            client.close()
+
+
+def _explain_all(
+    jobs: "Sequence[tuple[Dictionary, Sample, Run, str | None]]",
+    bed: Any,
+    out: Path,
+    *,
+    null: bool,
+    per_question: int,
+    boards: int,
+    seed: int,
+) -> None:
+    """Explain, print and write one dictionary after the other."""
+    from .explaining.page import write_page
+    from .explaining.run import explain as explain_latents
+    from .explaining.table import table
+
+    for dictionary, sample, run, sha256 in jobs:
+        file = file_name(_Named(dictionary.name, bed.name))
+        found = explain_latents(
+            sample,
+            bed,
+            run,
+            null=null,
+            per_question=per_question,
+            seed=seed,
+            kept=out / f"{file}.latents.jsonl",
+            about={"dictionary": {"name": dictionary.name, "sha256": sha256}},
+        )
+        found.to_json(out / f"{file}.explanations.json")
+        write_page(found, out / f"{file}.html", dictionary, bed, boards=boards)
+        show(table(found))
+        typer.echo(f"wrote {out / file}.explanations.json and {out / file}.html")
+
+
+class _Named:
+    """What a file is named after."""
+
+    def __init__(self, dictionary: str, testbed: str) -> None:
+        self.dictionary, self.testbed = dictionary, testbed
+
+
+def _check(explainer: str, judge: str, model: str | None, e_pos: float, e_neg: float) -> None:
+    for option, value in (("--explainer", explainer), ("--judge", judge)):
+        if value not in WHO:
+            raise ValueError(f"{option} is {' or '.join(WHO)}, got {value!r}")
+    if "llm" in (explainer, judge) and not model:
+        raise ValueError("name the language model with --model, as its endpoint knows it")
+    if judge == "llm" and (e_pos or e_neg):
+        raise ValueError("--e-pos and --e-neg are errors of the predicate judge; a language model has its own")
+
+
+def _prices(price_in: float | None, price_out: float | None) -> Any:
+    from .metrics.llm.plan import Prices
+
+    if price_in is None and price_out is None:
+        return None
+    if price_in is None or price_out is None:
+        raise ValueError("give both --price-in and --price-out, or neither")
+    return Prices(price_in, price_out)
+
+
+def _client(model: str, **options: Any) -> "Client":
+    from .metrics.llm.client import Client
+
+    Path(options["cache"]).parent.mkdir(parents=True, exist_ok=True)
+    return Client(model or "embeddings", **options)
+
+
+def _run(
+    sample: "Sample",
+    bed: Any,
+    client: "Client | None",
+    explainer: str,
+    judge: str,
+    scorers: tuple[str, ...],
+    errors: tuple[float, float],
+    predicates: bool,
+    translate: bool,
+    style: str | None,
+    encoder: str | None,
+    language_model: Path | None,
+    seed: int,
+) -> "Run":
+    from .explaining.run import Run
+    from .metrics.llm.llm_explainer import LLMExplainer
+    from .metrics.llm.llm_judge import LLMJudge
+    from .metrics.llm.predicate_judge import PredicateJudge
+    from .metrics.llm.translator import Translator
+
+    facts = sample.examiner.facts
+    needs_text = client is not None or bool({"embedding", "surprisal"} & set(scorers))
+    renderer = _renderer(bed, style) if needs_text else None
+    tools: dict[str, Any] = {"renderer": renderer}
+    if encoder is not None:
+        tools["encoder"] = _encoder(encoder, client)
+    if language_model is not None:
+        from .metrics.llm.causal_lm import CausalLM
+
+        tools["language_model"] = CausalLM.from_folder(language_model)
+    says: Any = None
+    translator = None
+    if explainer == "llm":
+        assert client is not None
+        assert renderer is not None
+        words = "predicate" if predicates else "free"
+        says = LLMExplainer(client, renderer, words=words, names=facts.names, counters=tuple(facts.counters), seed=seed)
+        if translate and not predicates:
+            translator = Translator(client, facts.names, tuple(facts.counters), seed=seed)
+    if judge == "llm":
+        assert client is not None
+        assert renderer is not None
+        asked: Any = LLMJudge(client, renderer, seed=seed)
+    else:
+        asked = PredicateJudge(facts, e_pos=errors[0], e_neg=errors[1], seed=seed)
+    return Run(says, asked, translator, scorers, tools, None if client is None else client.cached)
+
+
+def _renderer(bed: Any, style: str | None) -> Any:
+    from .explaining.rendering import renderer_of
+
+    return renderer_of(bed, style)
+
+
+def _encoder(name: str, client: "Client | None") -> Any:
+    from .metrics.llm.embedders import endpoint_encoder, hashing_encoder, minilm_encoder, sentence_encoder
+
+    if name == "hashing":
+        return hashing_encoder()
+    if name.startswith("endpoint:"):
+        return endpoint_encoder(client, name.removeprefix("endpoint:"))
+    try:
+        return minilm_encoder() if name == "minilm" else sentence_encoder(name)
+    except ImportError as error:  # an extra that is not installed is bad input, not a fault
+        raise ValueError(str(error)) from None
+
+
+def _show_plan(
+    jobs: "Sequence[tuple[Sample, Run]]", client: "Client", prices: Any, null: bool, per_question: int, seed: int
+) -> int:
+    """Print what would be sent; how many requests that is."""
+    from .explaining.planning import plan_of
+    from .explaining.table import plan_table
+
+    total: dict[str, Any] = {}
+    for sample, run in jobs:
+        found = plan_of(sample, run, prices=prices, null=null, per_question=per_question, seed=seed)
+        for name, one in found.items():
+            total[name] = total[name] + one if name in total else one
+    show(plan_table(total, client.model, client.endpoint))
+    return sum(one.to_send for one in total.values())
+
+
+def _may_send(yes: bool, limited: bool) -> None:
+    """Ask before money is spent; without a terminal a limit or a word beforehand is needed.
+
+    Raises:
+        ValueError: nobody can be asked, and nothing was said.
+    """
+    if yes:
+        return
+    if sys.stdin.isatty() and sys.stderr.isatty():
+        typer.confirm("Send these requests?", abort=True, err=True)
+    elif not limited:
+        raise ValueError("nothing is sent unasked: say --yes, or set --max-requests or --budget-usd")

@@ -1,14 +1,11 @@
 """The command that poses SAEBench's tasks where the truth is known."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from .cli_app import Games, Out, Quiet, Seed, TestbedName, app, check_folder, distinct_names, finish, hush, show, split
-
-if TYPE_CHECKING:
-    from .models.dictionary import Dictionary
+from .cli_app import Games, Out, Quiet, Seed, TestbedName, app, check_folder, dictionaries_of, finish, hush, show, split
 
 
 @app.command()
@@ -46,7 +43,7 @@ def saebench(
 
     name = check_testbed(testbed or DEFAULT_TESTBED)
     others = None if beside is None else read_saebench(beside)
-    dictionaries = _dictionaries(saes or [], name, kind)
+    dictionaries = dictionaries_of(saes or [], name, kind)
     bed = make(name, n_games=games, seed=seed)
     wanted = check_tasks(split(tasks), bed)
     runs = []
@@ -61,32 +58,3 @@ def saebench(
             show(table_beside(others, run.results()))
             extra += beside_section(run.report, side_by_side(others, run.results()))
     finish([run.report for run in runs], out, extra=extra)
-
-
-def _dictionaries(saes: list[str], testbed: str, kind: str | None) -> "list[tuple[Dictionary, str | None]]":
-    """Dictionaries and the checksums of their files: those named, or those that ship with a testbed.
-
-    Raises:
-        FileNotFoundError: neither a path nor a shipped SAE.
-        ValueError: none named and none shipped.
-    """
-    from .data.assets import asset, path_sha256
-    from .models.loading import load_dictionary
-    from .testbed_specs import SPECS
-
-    shipped = SPECS[testbed].dictionaries if testbed in SPECS else {}
-    if not saes and not shipped:
-        raise ValueError(f"no SAEs ship with {testbed}; name yours, or train some with `fiducial zoo -t {testbed}`")
-    found: list[tuple[Dictionary, str | None]] = []
-    for sae, name in distinct_names(saes or list(shipped)).items():
-        if sae in shipped and not Path(sae).exists():
-            where = asset(shipped[sae])
-            found.append((load_dictionary(where, "sae_lens", name=sae), path_sha256(where)))
-        elif "/" not in sae and not Path(sae).exists():
-            known = ", ".join(shipped) or "none"
-            raise FileNotFoundError(
-                f"no file or folder {sae}, and no SAE of that name ships with {testbed}: there are {known}"
-            )
-        else:
-            found.append((load_dictionary(sae, kind, name=name), path_sha256(Path(sae))))
-    return found

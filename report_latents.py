@@ -77,8 +77,13 @@ def latents_page(dictionary: "Dictionary", bed: "Testbed", latents: Sequence[int
         f"seed {bed.seed}, {shown[0].n_positions} positions of the held-out half.</p>",
         f"<details open><summary>How to read this page</summary>{_HOW_TO_READ}</details>",
         _contents(shown),
-        *(_latent(one, bed, names[one.latent] if names else None) for one in shown),
+        *(latent_section(one, bed, names[one.latent] if names else None) for one in shown),
     ]
+    return whole_page(title, body)
+
+
+def whole_page(title: str, body: Sequence[str]) -> str:
+    """A page of latents: its parts under a title, in the style of all pages; nothing is loaded."""
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
@@ -98,10 +103,18 @@ def _contents(shown: Sequence[LatentExamples]) -> str:
     return f'<nav aria-label="Latents"><ul>{"".join(items)}</ul></nav>'
 
 
-def _latent(one: LatentExamples, bed: "Testbed", name: str | None) -> str:
+def latent_section(one: LatentExamples, bed: "Testbed", name: str | None = None, note: str = "") -> str:
+    """One latent as HTML.
+
+    Args:
+        one: what is shown of it.
+        bed: its world draws the boards.
+        name: of a supervised latent.
+        note: ready-made HTML under the heading.
+    """
     share = one.n_firing / one.n_positions
     heading = f"Latent {one.latent}" + (f" <small>{escape(name)}</small>" if name else "")
-    parts = [f'<section id="latent-{one.latent}"><h2>{heading}</h2>']
+    parts = [f'<section id="latent-{one.latent}"><h2>{heading}</h2>{note}']
     if not one.n_firing:
         return f"{parts[0]}<p>It fires at none of the {one.n_positions} held-out positions.</p></section>"
     parts.append(

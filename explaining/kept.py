@@ -1,0 +1,71 @@
+"""Finished latents on disk, a line each, so that a run goes on where it was stopped."""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..report import plain
+from .result import ExplainedLatent, latent_from
+
+
+class Kept:
+    """Finished latents in a file of JSON lines; the first line says what run they are of.
+
+    Args:
+        path: of the file; None keeps nothing.
+        identity: everything that the results depend on, JSON types.
+
+    Raises:
+        ValueError: the file is of another run, or is no such file.
+    """
+
+    def __init__(self, path: str | os.PathLike[str] | None, identity: Mapping[str, Any]) -> None:
+        self._path = None if path is None else Path(path)
+        self._identity = json.loads(json.dumps(plain(identity, "identity")))
+        self.latents: dict[int, ExplainedLatent] = {}
+        if self._path is not None and self._path.exists():
+            self._read(self._path)
+
+    def _read(self, path: Path) -> None:
+        lines = path.read_bytes().split(b"\n")
+        whole, rest = lines[:-1], lines[-1]
+        try:
+            first = json.loads(whole[0]) if whole else None
+        except json.JSONDecodeError:
+            first = None
+        if not isinstance(first, dict) or "run" not in first:
+            if not whole:  # killed before the first line was out
+                path.unlink()
+                return
+            raise ValueError(f"{path} does not hold finished latents: its first line does not say of which run")
+        if first["run"] != self._identity:
+            changed = sorted(
+                name for name in {*first["run"], *self._identity} if first["run"].get(name) != self._identity.get(name)
+            )
+            raise ValueError(
+                f"{path} holds latents of another run, with other {', '.join(changed)}: take another folder, or delete "
+                "the file to begin anew"
+            )
+        for line in whole[1:]:
+            one = latent_from(json.loads(line))
+            self.latents[one.latent] = one
+        if rest:  # a line that a kill cut off
+            with path.open("r+b") as file:
+                file.truncate(sum(len(line) + 1 for line in whole))
+
+    def add(self, found: list[ExplainedLatent]) -> None:
+        """Keep some latents; they are on disk when this returns."""
+        self.latents |= {one.latent: one for one in found}
+        if self._path is None:
+            return
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        new = not self._path.exists()
+        with self._path.open("a", encoding="utf-8", newline="\n") as file:
+            if new:
+                file.write(json.dumps({"run": self._identity}) + "\n")
+            for one in found:
+                file.write(json.dumps(plain(vars(one), "latent")) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
