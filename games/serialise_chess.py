@@ -27,6 +27,7 @@ from .serialise_marks import Form, Marks, grid, marked, moves_line, rest_of_mark
 STYLES = ("record", "grid", "list", "fen", "moves")
 PERSPECTIVE = "fixed"
 KINDS = (chess.KING, chess.QUEEN, chess.ROOK, chess.BISHOP, chess.KNIGHT, chess.PAWN)
+_LETTERS = {(kind, colour): chess.Piece(kind, colour).symbol() for kind in KINDS for colour in chess.COLORS}
 _KEPT = 4096  # games of which the boards stay in memory, 64 to a game
 
 
@@ -183,19 +184,21 @@ def _grid(board: chess.Board, form: Form, marks: Marks) -> str:
     turned = form.perspective == "mover" and not board.turn  # as Black sees it: h1 at the top left
     ranks: Sequence[int] = range(8) if turned else range(7, -1, -1)
     files: Sequence[int] = range(7, -1, -1) if turned else range(8)
-    pieces = board.piece_map()
-    rows: list[tuple[str, list[tuple[str, str]]]] = []
-    for rank in ranks:
-        on = [chess.square(file, rank) for file in files]
-        symbols = [(chess.SQUARE_NAMES[s], pieces[s].symbol() if s in pieces else ".") for s in on]
-        rows.append((str(rank + 1), symbols))
+    pieces = _symbols(board)
+    names = [[chess.SQUARE_NAMES[8 * rank + file] for file in files] for rank in ranks]
+    rows = [(row[0][1], [(name, pieces.get(name, ".")) for name in row]) for row in names]
     return grid(rows, [chess.FILE_NAMES[f] for f in files], marks.squares)
 
 
 def _by_kind(board: chess.Board, colour: bool) -> Iterator[tuple[int, list[str]]]:
     for kind in KINDS:
-        if found := [chess.SQUARE_NAMES[s] for s in board.pieces(kind, colour)]:
+        if found := [chess.SQUARE_NAMES[s] for s in chess.scan_forward(board.pieces_mask(kind, colour))]:
             yield kind, found
+
+
+def _symbols(board: chess.Board) -> dict[str, str]:
+    """Letter of every square with a piece."""
+    return {on: _LETTERS[kind, c] for c in chess.COLORS for kind, names in _by_kind(board, c) for on in names}
 
 
 def _pieces(board: chess.Board, colour: bool, marks: Marks) -> str:

@@ -108,7 +108,9 @@ def grid(rows: Sequence[tuple[str, Sequence[tuple[str, str]]]], files: Sequence[
         squares: the marked ones.
     """
     lines = ["  " + " ".join(files)]
-    lines += [f"{name} " + " ".join(marked(symbol, on in squares) for on, symbol in row) for name, row in rows]
+    if squares:
+        rows = [(name, [(on, marked(symbol, on in squares)) for on, symbol in row]) for name, row in rows]
+    lines += [f"{name} " + " ".join([symbol for _, symbol in row]) for name, row in rows]
     return "\n".join(lines)
 
 

@@ -1,7 +1,7 @@
 """Othello as text for a language model.
 
 Moves so far: b4 d5 f5
-White to move
+White (X) to move
   a b c d e f
 1 . . . . . .
 ...
@@ -98,7 +98,7 @@ class OthelloGame:
             written = [f"{i}.{move}" for i, move in enumerate(said, 1)] if form.numbered else said
             lines.append(moves_line(written, {p + 1 for p in marks.marked}, {p + 1 for p in marks.window}))
         if has_board:
-            lines.append(self._turn(position))
+            lines.append(self._turn(position, form.perspective))
         if form.style in ("record", "grid"):
             lines.append(self._grid(at, marks))
         if has_board:
@@ -124,7 +124,7 @@ class OthelloGame:
             size, names = self.record.geometry.size, self.squares()
             rows = [names[r : r + size] for r in range(0, len(names), size)]
             board = "/".join("".join(at.symbols.get(name, ".") for name in row) for row in rows)
-        return f"{at.last} ({at.symbols[at.last]}): {board}, {self._turn(position)}"
+        return f"{at.last} ({at.symbols[at.last]}): {board}, {self._turn(position, form.perspective)}"
 
     def occupied(self, position: int) -> tuple[str, ...]:
         """Squares with a disc."""
@@ -138,13 +138,14 @@ class OthelloGame:
         squares: list[int] = np.flatnonzero(self.record.geometry.unpack(np.array([board]))[0]).tolist()
         return [self.squares()[s] for s in squares]
 
-    def _turn(self, position: int) -> str:
-        """Whose turn it is, and what became of the other one's."""
+    def _turn(self, position: int, perspective: str) -> str:
+        """Whose turn it is and which discs are that player's, and what became of the other one's turn."""
         record, at = self.record, (position, self.game)
-        mine, other = COLOURS[int(record.to_move[at])], COLOURS[1 - int(record.to_move[at])]
+        mover = int(record.to_move[at])
+        mine = f"{COLOURS[mover]} ({'XO'[mover] if perspective == 'fixed' else 'X'})"
         if not record.legal[at]:
             return f"The game is over; it would be the turn of {mine}"
-        return f"{mine} to move" + (f", {other} passes" if record.passed[at] else "")
+        return f"{mine} to move" + (f", {COLOURS[1 - mover]} passes" if record.passed[at] else "")
 
     def _state(self, position: int, perspective: str) -> "_State":
         record, at = self.record, (position, self.game)
