@@ -32,7 +32,7 @@ from ..properties import Properties
 from ..score import Score, stamped
 from .asking import Asked, ask
 from .autointerp import best_predicates, executing_judge
-from .autointerp_score import nothing
+from .autointerp_score import nothing, number
 from .detection import asked_about
 from .examples import Windows, windows_of
 from .facts import Facts
@@ -154,7 +154,7 @@ def autointerp_saebench(
         "unreadable_answers": sum(one.n_failed > 0 for one in answers.values()),
         "buffer": near,
         "mislabelled": sum(one.mislabelled for one in published.values()) / n_random if n_random else None,
-        "mended": {name: one if isfinite(one) else None for name, one in zip(("value", "low", "high"), again[:3], strict=True)},
+        "mended": dict(zip(("value", "low", "high"), map(number, again[:3]), strict=True)),
         "explainer": explainer.name,
         "judge": judge.name,
         "intervals": "bootstrap over latents",
@@ -208,22 +208,27 @@ def posed(
     """
     dense = latent.dense()
     generator = generator_of(seed, sae, latent.number, "saebench", int(checked))
-    together = bool((sides[0] & sides[1]).any())
-    if together:
-        top, important = _active(latent, cut, sides[0], sum(TOP), sum(IMPORTANT), generator)
-        top, important = generator.permutation(top).tolist(), generator.permutation(important).tolist()
-        asked_top, asked_important = top[: TOP[1]], important[: IMPORTANT[1]]
-        explained = top[TOP[1] :] + important[IMPORTANT[1] :]
+    if (sides[0] & sides[1]).any():
+        both = _active(latent, cut, sides[0], sum(TOP), sum(IMPORTANT), generator)
+        order = [generator.permutation(part).tolist() for part in both]
+        asked = [part[: n[1]] for part, n in zip(order, (TOP, IMPORTANT), strict=True)]
+        explained = [part[n[1] :] for part, n in zip(order, (TOP, IMPORTANT), strict=True)]
     else:
-        explained = [w for part in _active(latent, cut, sides[0], TOP[0], IMPORTANT[0], generator) for w in part]
-        asked_top, asked_important = _active(latent, cut, sides[1], TOP[1], IMPORTANT[1], generator)
-    allowed = sides[1][cut.anchor] if not checked else sides[1][cut.anchor] & ~cut.touched(latent.rows)
-    pool = generator.permutation(np.flatnonzero(allowed))[:RANDOM].tolist()
+        explained = _active(latent, cut, sides[0], TOP[0], IMPORTANT[0], generator)
+        asked = _active(latent, cut, sides[1], TOP[1], IMPORTANT[1], generator)
     fires = cut.touched(latent.rows)
+    allowed = sides[1][cut.anchor] & ~(fires & checked)
+    pool = generator.permutation(np.flatnonzero(allowed))[:RANDOM].tolist()
     maximum = float(latent.values[sides[0][latent.rows]].max(initial=0.0))
-    positives = [_example(w, cut, dense, "top", latent) for w in explained]
-    exam = [_example(w, cut, dense, "top", latent) for w in asked_top]
-    exam += [_example(w, cut, dense, "quantile", latent) for w in asked_important]
+    made = [
+        [
+            _example(w, cut, dense, source, latent)
+            for source, part in zip(("top", "mixed"), parts, strict=True)
+            for w in part
+        ]
+        for parts in (explained, asked)
+    ]
+    positives, exam = made
     exam += [replace(_example(w, cut, dense, "random", latent), active=False, marked=()) for w in pool]
     shown = Shown(latent.number, maximum, tuple(sorted(positives, key=lambda one: (-max(one.values), one.rows))))
     return Posed(shown, tuple(exam), int(fires[pool].sum()) if pool else 0)
@@ -231,7 +236,7 @@ def posed(
 
 def _active(
     latent: Latent, cut: Windows, side: NDArray[np.bool_], n_top: int, n_important: int, generator: np.random.Generator
-) -> tuple[list[int], list[int]]:
+) -> list[list[int]]:
     """Windows around the strongest positions that do not overlap, and around some drawn by squared activation."""
     inside = side[latent.rows]
     rows, values = latent.rows[inside], latent.values[inside].astype(np.float64)
@@ -252,7 +257,7 @@ def _active(
     if len(below) > n_important:
         p = values[below] ** 2
         below = generator.choice(below, n_important, replace=False, p=p / p.sum())
-    return top, [int(cut.of_row[row]) for row in rows[below]]
+    return [top, [int(cut.of_row[row]) for row in rows[below]]]
 
 
 def _example(window: int, cut: Windows, dense: NDArray[np.float32], source: str, latent: Latent) -> Example:

@@ -76,9 +76,9 @@ def judged_score(
         **details,
         **_known(quartiles(values)),
         "null_quartiles": _known(quartiles([one.null for one in scores])),
-        "mean_auroc": _number(_mean(one.auroc for one in scores)),
-        "mean_precision": _number(_mean(one.precision for one in scores)),
-        "mean_corrected": _number(_mean(one.corrected for one in scores)),
+        "mean_auroc": number(_mean(one.auroc for one in scores)),
+        "mean_precision": number(_mean(one.precision for one in scores)),
+        "mean_corrected": number(_mean(one.corrected for one in scores)),
         "pooled": _known(pooled(scores)),
         "failed": dict(sum((Counter(one.failed) for one in scores), Counter[str]())),
         "without_score": _reasons(one.undefined for one in scores),
@@ -105,9 +105,9 @@ def simulated_score(
     told = {
         **details,
         **_known(quartiles(values)),
-        "mean_with_constants_as_0": _number(_mean(constant)),
-        "mean_squared": _number(_mean(one.squared for one in scores)),
-        "mean_absolute": _number(_mean(one.absolute for one in scores)),
+        "mean_with_constants_as_0": number(_mean(constant)),
+        "mean_squared": number(_mean(one.squared for one in scores)),
+        "mean_absolute": number(_mean(one.absolute for one in scores)),
         "failed": dict(sum((Counter(one.failed) for one in scores), Counter[str]())),
         "without_score": _reasons(one.undefined for one in scores),
         "nulls_without_score": sum(not isfinite(one.null) for one in scores),
@@ -162,13 +162,13 @@ def _mean(values: Any) -> float:
     return sum(known) / len(known) if known else nan
 
 
-def _number(value: float) -> float | None:
+def number(value: float) -> float | None:
     """For details, which are JSON and know no NaN."""
     return value if isfinite(value) else None
 
 
 def _known(values: Mapping[str, float]) -> dict[str, float | None]:
-    return {name: _number(value) for name, value in values.items()}
+    return {name: number(value) for name, value in values.items()}
 
 
 def _reasons(undefined: Any) -> dict[str, int]:
