@@ -81,6 +81,7 @@ class _Server(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     server_state: ChatServer
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
 
     def log_message(self, *_: object) -> None:
         pass
@@ -91,7 +92,7 @@ class _Handler(BaseHTTPRequestHandler):
         with state.lock:
             number = len(state.bodies)
             state.bodies.append(body)
-            state.headers.append(dict(self.headers))
+            state.headers.append({name.title(): value for name, value in self.headers.items()})
             state.paths.append(self.path)
             state.now += 1
             state.peak = max(state.peak, state.now)
@@ -122,7 +123,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif fault == "timeout":
             time.sleep(state.stall)
             self._send(200, self._reply(body))
-        elif fault == "slow":  # a byte now and then: no single read is late, the reply is
+        elif fault == "trickle":  # a byte now and then: no single read is late, the reply is
             text = json.dumps(self._reply(body)).encode()
             self._head(200, len(text))
             for i in range(len(text)):

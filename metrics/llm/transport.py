@@ -55,7 +55,7 @@ class Transport:
 
     Raises:
         ImportError: `openai` is not installed.
-        KeyError: no key, and the endpoint is not one that may do without.
+        LookupError: no key, and the endpoint is not one that may do without.
     """
 
     def __init__(self, base_url: str, key_variable: str, timeout_s: float) -> None:
@@ -67,7 +67,7 @@ class Transport:
         self._timeout_s = timeout_s
         self._secret = os.environ.get(key_variable, "").strip()
         if not self._secret and endpoint_of(base_url) == endpoint_of(OPENAI):
-            raise KeyError(f"no key: set the environment variable {key_variable}")
+            raise LookupError(f"no key: set the environment variable {key_variable}")
         self._client = openai.AsyncOpenAI(
             api_key=self._secret or "none",  # servers of one's own often want no key, the package wants one
             base_url=base_url,
@@ -103,9 +103,10 @@ class Transport:
             raise Fault("timeout", f"nothing within {self._timeout_s:g} s", "again") from None
         except self._openai.APIStatusError as error:
             status, headers, text = error.status_code, error.response.headers, _text_of(error)
-        except Fault:
-            raise
         except Exception as error:  # the connection: refused, reset, cut in the middle, not decodable
+            ours = not isinstance(error, (self._openai.OpenAIError, OSError))
+            if ours and not type(error).__module__.startswith(("httpx", "httpcore", "h11")):
+                raise
             cause = error.__cause__ or error
             raise Fault("connection", self._clean(f"{type(cause).__name__} {cause}"), "again") from None
         return self._read(kind, status, headers, self._clean(text, shorten=False))
