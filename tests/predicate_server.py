@@ -37,6 +37,8 @@ class PredicateServer:
         asked = last["content"] if isinstance(last, Mapping) else last[1]
         if said := re.search(r"^Sentence: (.*)$", asked, re.MULTILINE):
             return self._translated(said.group(1))
+        if "\nConcepts:\n" in asked:
+            return self._rated(asked)
         explanation = re.search(r"^Explanation: (.*)$", asked, re.MULTILINE)
         if explanation is None:
             return "I was given no explanation."
@@ -52,6 +54,19 @@ class PredicateServer:
         if "every marked place" in asked:
             return json.dumps([int(self._fits(predicate, text)) for text in texts])
         return json.dumps([int(self._holds(predicate, text, _words(text)[1]).any()) for text in texts])
+
+    def _rated(self, asked: str) -> str:
+        """4 times the share of marked places at which a concept, which is a fact, holds; rounded down."""
+        body, _, rest = asked.partition("\nConcepts:\n")
+        held = []
+        for text in re.split(r"^### Text ", body, flags=re.MULTILINE)[1:]:
+            moves, _, marked = _words(text)
+            held += [(tuple(moves), ply) for ply in marked or [len(moves)]]
+        rates = {}
+        for name in rest.partition("\n\n")[0].split("\n"):
+            true = sum(int(self._facts(moves).column(name)[ply - 1]) for moves, ply in held)
+            rates[name] = 4 * true // len(held)
+        return json.dumps(rates)
 
     def _translated(self, sentence: str) -> str:
         try:

@@ -21,6 +21,7 @@ N_CANDIDATES = 100
 N_PATTERNS = 30  # of them are there to show how facts are named
 MAX_TOKENS = 400
 _PLACE = re.compile(r"\b[a-h][1-8]\b")
+_ELSEWHERE = 0.2  # what words count in a fact about squares that the text does not name
 _ALIASES = {"disc": "discs", "my": "mine", "own": "mine", "opponent": "yours", "opponents": "yours", "their": "yours"}
 
 
@@ -70,13 +71,23 @@ class Translator:
         return self._chat.model
 
     def candidates(self, text: str) -> list[str]:
-        """Facts that share most words with a text, rare words weighing more, and one fact of every pattern."""
+        """Facts that share most words with a text, rare words weighing more, and one fact of every pattern.
+
+        A fact about other squares than the text names weighs less.
+        """
         said = frozenset(words(text))
-        score = [sum(self._weight[word] for word in one & said) / (1 + 0.05 * len(one - said)) for one in self._words]
+        score = [self._score(one, said) for one in self._words]
         order = sorted(range(len(self._names)), key=lambda i: (-score[i], i))
         best = [self._names[i] for i in order[: self._n] if score[i] > 0]
         kept = best[: self._n - len(self._patterns)]
         return list(dict.fromkeys([*kept, *self._patterns]))
+
+    def _score(self, name: frozenset[str], said: frozenset[str]) -> float:
+        shared = sum(self._weight[word] for word in name & said)
+        squares = frozenset(word for word in name if _PLACE.fullmatch(word))
+        elsewhere = bool(squares) and any(map(_PLACE.fullmatch, said)) and not squares & said
+        whole = sum(self._weight[word] for word in name)
+        return shared / math.sqrt(whole) * (_ELSEWHERE if elsewhere else 1.0) if whole else 0.0
 
     def requests(self, explanations: Sequence[Explanation], replicate: int = 0) -> list[Request]:
         """What would be sent for explanations that need it; for plans."""
