@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from ...models.dictionary import Codes
 
 NEAREST = 10  # windows pooled for every positive, or for every neighbour
-_BLOCK = 1 << 13
+_BLOCK = 1 << 11
 
 
 def candidates(

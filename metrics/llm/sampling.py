@@ -6,6 +6,9 @@ Conventions    Explainers see positions of the choosing games, judges are asked 
                `shortage` says how many are missing. All draws are keyed by (seed, dictionary, latent, what is drawn):
                they depend neither on other latents nor on the order of anything; the positives of an exam are the same
                whatever its negatives.
+Copies         Games begin alike, so that positions of different games can be the same. By default they are kept;
+               `copied` counts them. `copies="drop"` draws one window of those at which the same facts hold, and asks
+               judges about none that any choosing game holds too, whether or not the explainer was shown it.
 Sampling       top: the strongest. quantile: as many at random from every tenth. mixed: a fifth from the top, the others
                by tenths of the rest. random: any active ones.
 References     Paulo et al. 2024, arXiv 2410.13928, section 3; repository EleutherAI/delphi.
@@ -17,13 +20,14 @@ Differences from published code (delphi v0.1.1)
 """
 
 from collections.abc import Mapping, Sequence
-from typing import get_args
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..inputs import as_games, as_split
-from .examples import Layout, marks_of, windows_of
+from .copies import same_facts, same_windows
+from .examples import Layout, Windows, marks_of, windows_of
 from .facts import Facts
 from .negatives import NEAREST, candidates
 from .nouns import SAMPLINGS, Example, Latent, Negatives, Sampling, Shown
@@ -49,6 +53,7 @@ class Sampler:
         window: int = 1,
         layout: Layout = "grid",
         split: bool = True,
+        copies: Literal["keep", "drop"] = "keep",
         seed: int = 0,
         sae: str = "",
         nearest: int = NEAREST,
@@ -61,18 +66,22 @@ class Sampler:
             layout: how games are cut into windows, see `examples`.
             split: False draws both kinds of examples from all games, as published code does; only to measure what
                 this leak is worth.
+            copies: `drop` leaves out windows that are copies of others, see above.
             seed: of all draws.
             sae: name of the dictionary; other dictionaries draw otherwise.
             nearest: windows that every positive brings in as its nearest boards, and every neighbour as its strongest.
 
         Raises:
-            ValueError: games on both sides of the split, or an empty side.
+            ValueError: games on both sides of the split, an empty side, or an unknown way with copies.
         """
         as_split(facts.train, as_games(facts.game_id, facts.n_rows))
         if nearest < 1:
             raise ValueError(f"nearest must be at least 1, got {nearest}")
+        if copies not in ("keep", "drop"):
+            raise ValueError(f"copies must be keep or drop, got {copies!r}")
         self.facts = facts
         self.windows = windows_of(facts, window, layout)
+        self._same = same_windows(self.windows, same_facts(facts)) if copies == "drop" else None
         self._window, self._split, self._seed, self._sae, self._nearest = window, split, seed, sae, nearest
 
     def shown(
@@ -168,13 +177,15 @@ class Sampler:
             )
         windows = self.windows
         side = windows.train == (stage == "shown") if self._split else np.ones(len(windows), np.bool_)
+        if self._same is not None and stage == "exam" and self._split:
+            side = side & ~np.isin(self._same, self._same[windows.train])
         found, strength, at = windows.strongest(latent)
         mine = side[found]
         found, strength, at = found[mine], strength[mine], at[mine]
         key = (self._seed, self._sae, latent.number, stage)
         generator = generator_of(*key, "active", sampling)
         ranked = np.lexsort((generator.permutation(len(found)), -strength))
-        free = _Free(windows.start, windows.stop, len(windows.order), windows.overlap)
+        free = _Free(windows, self._same)
         places = sorted(_chosen(ranked, found, sampling, n_active, generator, free))
         kept = ranked[np.array(places, np.int64)]
         dense = latent.dense()
@@ -211,24 +222,26 @@ class Sampler:
 
 
 class _Free:
-    """Takes windows in order, none that shares a row with one taken before."""
+    """Takes windows in order, none that shares a row with one taken before, or is a copy of one."""
 
-    def __init__(self, start: NDArray[np.int64], stop: NDArray[np.int64], n: int, overlap: bool) -> None:
-        self._start, self._stop = start, stop
-        self._used = np.zeros(n if overlap else 0, np.bool_)
-        self._overlap = overlap
+    def __init__(self, windows: Windows, same: NDArray[np.int64] | None) -> None:
+        self._windows, self._same = windows, same
+        self._used = np.zeros(len(windows.order), np.bool_)
+        self._seen: set[int] = set()
 
     def take(self, order: NDArray[np.int64], n: int) -> list[int]:
         """The first n free windows of an order."""
-        if not self._overlap:
+        if self._same is None and not self._windows.overlap:
             return order[:n].tolist()
         found: list[int] = []
         for window in order.tolist():
             if len(found) >= n:
                 break
-            part = slice(self._start[window], self._stop[window])
-            if not self._used[part].any():
+            part = slice(self._windows.start[window], self._windows.stop[window])
+            kind = window if self._same is None else int(self._same[window])
+            if not self._used[part].any() and kind not in self._seen:
                 self._used[part] = True
+                self._seen.add(kind)
                 found.append(window)
         return found
 
