@@ -3,8 +3,8 @@
 Equation      sigma(c) = E_x KL(p_clean(. | x) || p_c(. | x)) at the next token; find c with sigma(c) = target
 Conventions   c is searched between 10^-3 and 10^4 by interpolation of log sigma in log10 c, at most 10 steps inside a
               bracket, until sigma is within 10 % of the target. A latent that cannot reach it is said not to.
-References    Paulo et al. 2025, arXiv 2410.13928 (ICML), targets .1, .33, 1 and 3 nats: strong interventions are trivially
-              interpretable, so only equally strong ones compare.
+References    Paulo et al. 2025, arXiv 2410.13928 (ICML), targets .1, .33, 1 and 3 nats: strong interventions are
+              trivially interpretable, so only equally strong ones compare.
 """
 
 from collections.abc import Callable

@@ -12,7 +12,6 @@ Differences from published code
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 from .embedders import Encoder, unit
 from .facts import Facts
 from .nouns import Chat, Example, Renderer, Request
+from .per_latent import wilson
 from .seeds import generator_of
 from .separation import Exams
 
@@ -71,7 +71,7 @@ Picker = Callable[[Sequence[Lineup]], list[int | None]]
 def lineups(
     exams: Exams, *, n_tests: int = 10, n_shown: int = 5, seed: int = 0, sae: str = ""
 ) -> dict[int, tuple[Lineup, ...]]:
-    """Tests of every latent; none for a latent without a tenth of `n_shown` - 1 active examples, or without silent ones.
+    """Tests of every latent; none for one without a tenth of `n_shown` - 1 active examples, or without silent ones.
 
     Args:
         exams: examples of each latent.
@@ -188,20 +188,6 @@ def chat_picker(chat: Chat, renderer: Renderer, *, seed: int = 0, max_tokens: in
         return [_read(reply.text, len(test.examples)) for test, reply in zip(tests, replies, strict=True)]
 
     return pick
-
-
-def wilson(hits: int, n: int, z: float = 1.959964) -> tuple[float, float]:
-    """Wilson's 95 % interval of a share; NaN without any trial.
-
-    Examples:
-        >>> [round(end, 3) for end in wilson(8, 10)]
-        [0.49, 0.943]
-    """
-    if not n:
-        return float("nan"), float("nan")
-    p, zz = hits / n, z * z
-    centre, spread = p + zz / (2 * n), z * sqrt(p * (1 - p) / n + zz / (4 * n * n))
-    return max(0.0, (centre - spread) / (1 + zz / n)), min(1.0, (centre + spread) / (1 + zz / n))
 
 
 def _request(test: Lineup, renderer: Renderer, seed: int, max_tokens: int) -> Request:

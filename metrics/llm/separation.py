@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from .nouns import Example, Explanation
+from .per_latent import auroc
 
 MOST_MISSING = 0.05  # of a latent's examples
 Exams = Mapping[int, Sequence[Example]]
@@ -43,36 +43,6 @@ class Separation:
     values: tuple[float, ...]
     failure: str = ""
     null: float = float("nan")
-
-
-def auroc(values: NDArray[np.floating[Any]], active: NDArray[np.bool_]) -> float:
-    """Share of pairs (active, silent) in the right order, ties half.
-
-    Args:
-        values: floating [n], finite.
-        active: bool [n].
-
-    Returns:
-        In [0, 1]; NaN unless there are examples of both kinds.
-
-    Raises:
-        ValueError: shapes that differ, or a value that is not finite.
-
-    Examples:
-        >>> import numpy as np
-        >>> auroc(np.array([3.0, 1.0, 2.0, 1.0]), np.array([True, True, False, False]))  # 1 + 1 + 0 + 1/2 of 4 pairs
-        0.625
-    """
-    if values.shape != active.shape or values.ndim != 1:
-        raise ValueError(f"values and active must be [n] alike, got {list(values.shape)} and {list(active.shape)}")
-    if not np.isfinite(values).all():
-        raise ValueError("values hold a NaN or an infinity; leave examples without a value out, and count them")
-    n_active = int(active.sum())
-    n_silent = len(active) - n_active
-    if not n_active or not n_silent:
-        return float("nan")
-    ranks = rankdata(values)
-    return float((ranks[active].sum() - n_active * (n_active + 1) / 2) / (n_active * n_silent))
 
 
 def separation(

@@ -3,8 +3,8 @@
 Equation      v(x) = log p(x | z) - log p(x | z0): z the explanation, z0 a fixed one without content; log p summed over
               the tokens of the context x under a causal language model
   score       AUROC of v, contexts in which the latent fires against others, a latent at a time
-Conventions   Contexts are unmarked. z and z0 stand at one place in one prompt, so that what a context is worth by itself
-              cancels. v is not divided by length unless asked for. 1/2 is chance.
+Conventions   Contexts are unmarked. z and z0 stand at one place in one prompt, so that what a context is worth by
+              itself cancels. v is not divided by length unless asked for. 1/2 is chance.
 References    Paulo et al. 2025, arXiv 2410.13928 (ICML): a base model of 70 billion weights, 100 + 100 contexts.
 Differences from published code
               The prompt is ours. Texts that the model cannot take are counted, not cut. A latent whose explanation
