@@ -15,15 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..metrics.concept_latents import latent_facts
-from ..metrics.llm.facts import Facts
 from ..metrics.llm.latents import latents_of
 from ..metrics.llm.nouns import Chat, Explainer, Renderer, Request
 from ..metrics.llm.predicate_search import PredicateExplainer
 from ..metrics.llm.sampling import Sampler
 from ..metrics.llm.shift_judge import N_LATENTS, THRESHOLD, LLMRater, Rated, rated_by_predicates
 from ..metrics.scr_measure import attributed
-from ..model_testbed import Testbed
 from ..subject import Subject
+from .autointerp import facts_of
 from .scr import Posed, posed
 from .truth import bits
 
@@ -44,7 +43,9 @@ def candidates(about: Subject, n: int = N_LATENTS) -> dict[int, tuple[int, ...]]
     prepared = posed(about).prepared
     found: dict[int, set[int]] = {}
     for pair in prepared.pairs:
-        rankings = attributed(pair, latent_facts(about.codes, pair.choosing), about.directions, (None, None))
+        rankings = attributed(
+            pair, latent_facts(about.codes, pair.choosing), about.directions.astype(np.float64), (None, None)
+        )
         for concept, ranking in zip(pair.concepts, rankings[0], strict=True):
             for latent in ranking[:n].tolist():
                 found.setdefault(latent, set()).add(concept)
@@ -81,7 +82,7 @@ def llm_judge(
     rater = LLMRater(chat, renderer, promoted=promoted, seed=seed, params=params)
     names = [one.name for one in posed(about).concepts]
     latents = latents_of(about.codes, list(asked))
-    return rater.rate(asked, latents, names, _facts(about), n_latents=about.codes.n_latents, threshold=threshold)
+    return rater.rate(asked, latents, names, facts_of(about), n_latents=about.codes.n_latents, threshold=threshold)
 
 
 def plan_requests(
@@ -91,7 +92,7 @@ def plan_requests(
     asked = candidates(about, n)
     names = [one.name for one in posed(about).concepts]
     rater = LLMRater(chat, renderer, seed=seed)
-    return rater.requests(asked, latents_of(about.codes, list(asked)), names, _facts(about))
+    return rater.requests(asked, latents_of(about.codes, list(asked)), names, facts_of(about))
 
 
 def predicate_judge(
@@ -117,7 +118,7 @@ def predicate_judge(
         A judge for `tasks.scr.measure`.
     """
     asked = candidates(about, n)
-    facts = _facts(about)
+    facts = facts_of(about)
     latents = latents_of(about.codes, list(asked))
     sampler = Sampler(facts, seed=seed)
     shown = [sampler.shown(latents[one], n=n_shown, n_negative=n_shown) for one in asked]
@@ -131,24 +132,3 @@ def predicate_judge(
 def _held(about: Subject, task: Posed) -> NDArray[np.bool_]:
     columns = [bits(about, one.features).any(1) for one in task.concepts]
     return np.array(columns, np.bool_).reshape(-1, len(about.train)).T
-
-
-def _facts(about: Subject) -> Facts:
-    """Every feature that can hold and is not there for comparison only; the ply of games."""
-    return about.kept(("tasks", "facts"), lambda: _made(about))
-
-
-def _made(about: Subject) -> Facts:
-    used = about.features.where(reachable=True, counterpart=False)
-    game, position = (np.asarray(a).astype(np.int64) for a in (about.game_id, about.bed.activations.position))
-    counters: dict[str, NDArray[np.int64]] = {}
-    if isinstance(about.bed, Testbed) and not about.bed.spec.position:
-        counters["ply"] = about.bed.transcripts.ply[game, position].astype(np.int64)
-    return Facts(
-        tuple(about.features[int(f)].name for f in used),
-        np.packbits(bits(about, used), axis=1, bitorder="little"),
-        game,
-        position,
-        np.asarray(about.train),
-        counters,
-    )

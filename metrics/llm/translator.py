@@ -129,7 +129,7 @@ def words(text: str) -> list[str]:
     >>> words("My disc on C4")
     ['mine', 'discs', 'on', 'c4']
     """
-    found = re.findall(r"[a-z]+[1-8]?|\d+", text.lower())
+    found: list[str] = re.findall(r"[a-z]+[1-8]?|\d+", text.lower())
     return [_ALIASES.get(word, word) for word in found]
 
 

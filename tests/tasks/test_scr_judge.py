@@ -77,7 +77,7 @@ def test_a_chat_model_judges_latents_of_a_game():
     asked = scr_judge.candidates(one, 3)
     assert chat.requests == scr_judge.plan_requests(one, chat, renderer, n=3)
     assert len(chat.requests) == len(asked) == judge.n_asked
-    facts = scr_judge._facts(one)
+    facts = scr_judge.facts_of(one)
     names = [concept.name for concept in scr.posed(one).concepts]
     for number, concepts in asked.items():
         examples = contexts(latents_of(one.codes, [number])[number], facts)
