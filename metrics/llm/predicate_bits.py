@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,7 +56,7 @@ def atom_bits(
     unknown = [name for name in wanted if name not in facts.index]
     if unknown:
         raise KeyError(f"no facts named {unknown[:3]} among {len(facts.names)}")
-    listed = tuple(sorted(wanted))  # canonical order of atoms
+    listed, atoms = _atoms(tuple(wanted))
     columns = np.array([facts.index[name] for name in listed], np.int64)
     parts: list[NDArray[np.uint64]] = []
     for start in range(0, len(rows), _BLOCK):
@@ -66,8 +66,15 @@ def atom_bits(
     compared = [pack(facts.counters[p.counter][rows] >= p.value) for p in _comparisons(facts, rows, n_thresholds)]
     if compared:
         words = np.concatenate([words, np.stack(compared)])
-    predicates = (*map(Atom, listed), *_comparisons(facts, rows, n_thresholds))
+    predicates = (*atoms, *_comparisons(facts, rows, n_thresholds))
     return AtomBits(predicates, np.ascontiguousarray(words), len(rows))
+
+
+@lru_cache(maxsize=8)
+def _atoms(names: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[Atom, ...]]:
+    """Names in canonical order of their atoms, and these."""
+    listed = tuple(sorted(names))
+    return listed, tuple(map(Atom, listed))
 
 
 def _comparisons(facts: Facts, rows: NDArray[np.int64], n: int) -> list[Compare]:
