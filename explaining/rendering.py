@@ -164,7 +164,7 @@ def renderer_of(
     """
     if not hasattr(bed, "game"):
         raise ValueError(
-            f"{bed.name} has no text that a language model could read: its features are numbers; explain and judge it "
+            f"{getattr(bed, 'name', 'this testbed')} has no text that a language model could read: its features are numbers; explain and judge it "
             "with predicates (PredicateExplainer, PredicateJudge)"
         )
     found = bed.activations

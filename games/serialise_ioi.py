@@ -5,6 +5,8 @@
 What the names do (which is repeated, which is the answer) is never said.
 """
 
+import re
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -66,7 +68,7 @@ class IOIPrompt:
             return word("(start)", 0, marks.marked, window)
         shown = self._words[: position + 1 - self._first]
         said = [word(text, i + self._first, marks.marked, window) for i, text in enumerate(shown)]
-        return " ".join(said).replace(" ,", ",")
+        return re.sub(r" (?=\W*,)", "", " ".join(said))  # no space before a comma, marked or not
 
     def line(self, position: int, form: Form) -> str:
         """The same: a sentence is short."""
