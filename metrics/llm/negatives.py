@@ -21,7 +21,7 @@ Differences from published code (delphi v0.1.1; SAEBench)
                5. SAEBench does not check that random windows are silent; here all are.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -183,44 +183,67 @@ def neighbours(
     k: int = 10,
     rows: NDArray[np.int64] | None = None,
 ) -> list[int]:
-    """The latents closest to one.
+    """The latents closest to one; see `neighbours_of`."""
+    return neighbours_of(codes, directions, [latent], how, k=k, rows=rows)[latent]
+
+
+def neighbours_of(
+    codes: "Codes",
+    directions: NDArray[np.floating] | None,
+    latents: Iterable[int],
+    how: Literal["firing", "decoder"] = "firing",
+    *,
+    k: int = 10,
+    rows: NDArray[np.int64] | None = None,
+) -> dict[int, list[int]]:
+    """The latents closest to each of some.
 
     Args:
         codes: of all positions.
         directions: decoder rows [n_latents, d]; needed for `decoder` only.
-        latent: whose neighbours.
+        latents: whose neighbours.
         how: `firing`, the share of positions at which both fire among those at which either does; `decoder`, the cosine
             of their directions.
         k: how many, at most.
         rows: positions that count, such as those of the choosing games; all by default.
 
     Returns:
-        Their numbers, closest first, the lower number first among equals. Latents that never fire are nobody's
-        neighbours; by firing, neither are those that never fire together with this one.
+        Their numbers by latent, closest first, the lower number first among equals. Latents that never fire are
+        nobody's neighbours; by firing, neither are those that never fire together with this one.
 
     Raises:
         ValueError: an unknown measure, a latent that does not exist, or no directions to compare.
     """
     if how not in ("firing", "decoder"):
         raise ValueError(f"how must be firing or decoder, got {how!r}")
-    if not 0 <= latent < codes.n_latents:
-        raise ValueError(f"latents are numbered 0 to {codes.n_latents - 1}, got {latent}")
+    asked = list(latents)
+    wrong = [latent for latent in asked if not 0 <= latent < codes.n_latents]
+    if wrong:
+        raise ValueError(f"latents are numbered 0 to {codes.n_latents - 1}, got {wrong[:5]}")
     part = codes if rows is None else codes.take(rows)
     fires = part.values > 0
-    counts = np.bincount(part.indices[fires], minlength=codes.n_latents)
-    if how == "firing":
-        mine = np.zeros(part.n_rows, np.bool_)
-        mine[part.rows[fires & (part.indices == latent)]] = True
-        both = np.bincount(part.indices[fires & mine[part.rows]], minlength=codes.n_latents)
-        close = both / np.maximum(counts + counts[latent] - both, 1)
-        possible = both > 0
-    else:
-        if directions is None or len(directions) != codes.n_latents:
-            got = "none" if directions is None else f"{len(directions)} of them"
-            raise ValueError(f"cosines of decoder directions need one for each of {codes.n_latents} latents, got {got}")
-        unit = directions / np.maximum(np.linalg.norm(directions, axis=1, keepdims=True), 1e-12)
-        close = unit @ unit[latent]
-        possible = counts > 0
-    possible[latent] = False
-    order = np.argsort(-close, kind="stable")
-    return order[possible[order]][:k].tolist()
+    at, number = part.rows[fires], part.indices[fires]
+    counts = np.bincount(number, minlength=codes.n_latents)
+    unit = None if how == "firing" else _unit(directions, codes.n_latents)
+    entries = np.argsort(number, kind="stable")
+    stops = np.cumsum(counts)
+    found: dict[int, list[int]] = {}
+    for latent in asked:
+        if unit is None:
+            mine = np.zeros(part.n_rows, np.bool_)
+            mine[at[entries[stops[latent] - counts[latent] : stops[latent]]]] = True
+            both = np.bincount(number[mine[at]], minlength=codes.n_latents)
+            close, possible = both / np.maximum(counts + counts[latent] - both, 1), both > 0
+        else:
+            close, possible = unit @ unit[latent], counts > 0
+        possible[latent] = False
+        order = np.argsort(-close, kind="stable")
+        found[latent] = order[possible[order]][:k].tolist()
+    return found
+
+
+def _unit(directions: NDArray[np.floating] | None, n_latents: int) -> NDArray[np.floating]:
+    if directions is None or len(directions) != n_latents:
+        got = "none" if directions is None else f"{len(directions)} of them"
+        raise ValueError(f"cosines of decoder directions need one for each of {n_latents} latents, got {got}")
+    return directions / np.maximum(np.linalg.norm(directions, axis=1, keepdims=True), 1e-12)

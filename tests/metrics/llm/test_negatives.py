@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from fiducial.metrics.llm import negatives as module
 from fiducial.metrics.llm.examples import Windows, windows_of
-from fiducial.metrics.llm.negatives import boundary, nearest_boards, neighbours
+from fiducial.metrics.llm.negatives import boundary, nearest_boards, neighbours, neighbours_of
 from fiducial.metrics.llm.predicate import And, Atom, Or
 from fiducial.metrics.llm.sampling import Sampler
 from fiducial.models.dictionary import Codes
@@ -167,6 +167,7 @@ def test_neighbours_are_those_of_the_full_product(rows):
         expected = sorted((i for i in others if fires[:, i].any()), key=lambda i: (-cosine[latent, i], i))
         assert neighbours(codes, directions, latent, "decoder", k=7, rows=rows) == expected[:7]
     assert neighbours(codes, None, 5) == []
+    assert neighbours_of(codes, None, [7, 5], rows=rows) == {7: neighbours(codes, None, 7, rows=rows), 5: []}
 
 
 def test_neighbours_that_do_not_exist_are_refused():
@@ -174,7 +175,7 @@ def test_neighbours_that_do_not_exist_are_refused():
     codes = Codes.from_dense(dense)
     with pytest.raises(ValueError, match="firing or decoder, got 'cosine'"):
         neighbours(codes, directions, 0, "cosine")
-    with pytest.raises(ValueError, match="0 to 39, got 40"):
+    with pytest.raises(ValueError, match=r"0 to 39, got \[40\]"):
         neighbours(codes, directions, 40)
     with pytest.raises(ValueError, match="each of 40 latents, got none"):
         neighbours(codes, None, 0, "decoder")
