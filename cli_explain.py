@@ -55,6 +55,9 @@ def explain(
         typer.Option(help="Silent examples: random, same game, nearest board, neighbour latent, one literal away."),
     ] = "random",
     contrast: Annotated[int, typer.Option(help="Silent examples that explainers see too.", min=0)] = 0,
+    copies: Annotated[
+        str, typer.Option(help="keep, or drop examples that repeat a position that the explainer saw.")
+    ] = "keep",
     per_question: Annotated[int, typer.Option(help="Examples in one question to a judge.", min=1)] = 5,
     e_pos: Annotated[float, typer.Option(help="Predicate judge: share of no where the explanation holds.")] = 0.0,
     e_neg: Annotated[float, typer.Option(help="Predicate judge: share of yes where it does not.")] = 0.0,
@@ -114,7 +117,7 @@ def explain(
     from .testbed_specs import DEFAULT_TESTBED
 
     _check(explainer, judge, model, e_pos, e_neg)
-    settings = ExamSettings(sampling=sampling, negatives=negatives, n_contrast=contrast)  # type: ignore[arg-type]
+    settings = ExamSettings(sampling=sampling, negatives=negatives, n_contrast=contrast, copies=copies)  # type: ignore[arg-type]
     wanted = tuple(split(scorers) or ("detection", "fuzzing", "simulation"))
     chosen = None if only is None else numbers(only, "--only", int)
     name = check_testbed(testbed or DEFAULT_TESTBED)

@@ -30,7 +30,7 @@ a:focus-visible,summary:focus-visible,.scroll:focus-visible{outline:2px solid va
 .positions{display:grid;gap:14px;grid-template-columns:repeat(auto-fill,minmax(min(100%,180px),1fr));padding:0;margin:0}
 .positions li{list-style:none;font-size:.8rem;line-height:1.35;min-width:0;overflow-wrap:anywhere}
 .positions b{font-weight:600}.positions code{font-size:.78rem}.yes{color:var(--ceiling)}.no{color:var(--floor)}
-h2 small{font-size:.9rem}
+h2 small{font-size:.9rem}.said{text-align:left;min-width:14rem}
 """
 _HOW_TO_READ = """
 <p>Features and thresholds were chosen on one half of the games; every number and every position on this page is of the

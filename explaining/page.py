@@ -60,6 +60,7 @@ def page(
 ) -> str:
     """The page as text; see `write_page`."""
     title = f"Explanations of {found.dictionary} on {found.testbed}"
+    drawn = boards if dictionary is not None and isinstance(bed, Testbed) else 0
     body = [
         f"<h1>{escape(title)}</h1>",
         *(f"<p>{escape(line)}.</p>" for line in said(found)),
@@ -67,10 +68,10 @@ def page(
         "<h2>Scorers</h2>",
         _scorers(found),
         "<h2>Latents</h2>",
-        _latents(found),
+        _latents(found, drawn),
     ]
-    if boards and dictionary is not None and isinstance(bed, Testbed):
-        best = found.best(boards)
+    if drawn and dictionary is not None and isinstance(bed, Testbed):
+        best = found.best(drawn)
         by_number = {one.latent: one for one in best}
         shown = latent_examples(dictionary, bed, [one.latent for one in best], n_top=4, n_spread=2)
         body += [latent_section(one, bed, note=_note(by_number[one.latent])) for one in shown]
@@ -98,22 +99,22 @@ def _scorers(found: Explained) -> str:
     return table(headings, rows)
 
 
-def _latents(found: Explained) -> str:
+def _latents(found: Explained, linked: int) -> str:
     scorers = [one.scorer for one in found.summaries]
     headings = ("latent", "fires when", "precision", "recall", "F1", "fires", *scorers)
     rows: list[list[str]] = []
-    for one in found.best():
-        link = f'<a href="#latent-{one.latent}">{one.latent}</a>'
+    for i, one in enumerate(found.best()):
+        words = escape(one.text) if one.text else f"<small>{escape(one.failure)}</small>"
         rows.append(
             [
-                link,
-                escape(one.text) if one.text else f"<small>{escape(one.failure)}</small>",
+                f'<a href="#latent-{one.latent}">{one.latent}</a>' if i < linked else str(one.latent),
+                f'<div class="said">{words}</div>',
                 *(_exact(one, name) for name in ("precision", "recall", "f1")),
-                f"{100 * one.rate:.2g} %",
+                f"{100 * one.rate:.2g}&nbsp;%",
                 *(number(_value(one.scores[name]["value"])) for name in scorers),
             ]
         )
-    return table(headings, rows)
+    return f'<div class="overview">{table(headings, rows)}</div>'
 
 
 def _exact(one: ExplainedLatent, name: str) -> str:

@@ -22,6 +22,7 @@ from .result import Explained, ExplainedLatent
 from .scorers import JUDGED, Tools, check_scorers, score
 from .summary import summaries
 
+MEASURES = ("precision", "recall", "f1", "iou")
 CHUNK = 25  # latents between two times that results are written; explanations are shuffled inside
 
 
@@ -244,7 +245,7 @@ def _chunk(
     found = {name: score(name, explanations, examiner, tools, prevalence) for name in scorers}
     return [
         ExplainedLatent.of(
-            one,
+            replace(one, meta={**one.meta, "copied": examiner.copied(one.latent)}),
             prevalence[one.latent],
             exact=_executed(one, sample, n_resamples, seed),
             scores={name: records[one.latent] for name, records in found.items()},
@@ -272,7 +273,7 @@ def _executed(one: Explanation, sample: Sample, n_resamples: int, seed: int) -> 
         n_resamples=n_resamples,
         seed=seed,
     )
-    return truth.with_intervals()
+    return {name: (getattr(truth, name), *getattr(truth, f"{name}_interval")) for name in MEASURES}
 
 
 def _bar(total: int) -> Any:

@@ -45,6 +45,12 @@ def said(found: Explained) -> list[str]:
     if found.dropped:
         rest = "; ".join(f"{count} {reason}" for reason, count in found.dropped.items())
         lines.append(f"not explained: {rest}")
+    copies = [float(one.meta["copied"]) for one in found.latents if "copied" in one.meta]
+    if copies and max(copies) > 0:
+        lines.append(
+            f"{100 * sum(copies) / len(copies):.2g} % of the active examples repeat a position that the explainer saw: "
+            "games begin alike"
+        )
     for name, reason in found.settings.get("not asked", {}).items():
         lines.append(f"{name} was not asked: {reason}")
     return lines

@@ -6,12 +6,16 @@ One examiner serves all scorers, so that detection, embedding and surprisal of a
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
+from .copies import copied, same_facts
 from .examples import fuzz
 from .facts import Facts
 from .latents import latents_of
-from .negatives import neighbours
+from .negatives import neighbours_of
 from .nouns import NEGATIVES, SAMPLINGS, Example, Explainer, Latent, Negatives, Sampling, Shown
 from .sampling import Sampler
 from .simulation import top_and_random, windows
@@ -34,6 +38,8 @@ class ExamSettings:
         n_windows: stretches of games to simulate, half of them the strongest.
         fuzzing_window: positions in a stretch with marks, at least 2.
         simulation_window: positions in a stretch to simulate, at least 2.
+        copies: `keep` or `drop` positions of exams at which the same facts hold as at one that explainers are shown,
+            or that is in the exam already: games begin alike.
 
     Raises:
         ValueError: an unknown kind, or numbers that ask for nothing.
@@ -48,6 +54,7 @@ class ExamSettings:
     n_windows: int = 20
     fuzzing_window: int = 4
     simulation_window: int = 8
+    copies: Literal["keep", "drop"] = "keep"
 
     def __post_init__(self) -> None:
         if self.sampling not in SAMPLINGS:
@@ -87,7 +94,7 @@ class Examiner:
     ) -> None:
         self.facts, self.latents, self.settings = facts, latents, settings or ExamSettings()
         self._codes, self._follow, self._seed, self._sae = codes, follow, seed, sae
-        self._sampler = Sampler(facts, seed=seed, sae=sae)
+        self._sampler = Sampler(facts, seed=seed, sae=sae, copies=self.settings.copies)
 
     @cached_property
     def apart(self) -> str:
@@ -100,18 +107,25 @@ class Examiner:
         """What an explainer sees of a latent."""
         s = self.settings
         extra = self._extra.get(number, {}) if s.n_contrast else {}
+        kind = "random" if s.negatives == "one literal away" and not extra else s.negatives
         return self._sampler.shown(
             self.latents[number],
             sampling=s.sampling,
             n=s.n_shown,
             n_negative=s.n_contrast,
-            negatives=s.negatives,
+            negatives=kind,
             **extra,
         )
 
     def positions(self, number: int) -> tuple[Example, ...]:
-        """Single positions, active and silent: for detection, embedding, surprisal."""
+        """Single positions, active and silent: for detection, embedding, surprisal.
+
+        None where negatives one literal away are asked for and no predicate describes the latent. Where the describing
+        predicate is the one under test, those are told apart by construction: they test other explanations.
+        """
         s = self.settings
+        if s.negatives == "one literal away" and number not in self._extra:
+            return ()
         return self._sampler.exam(
             self.latents[number],
             n_active=s.n_active,
@@ -144,6 +158,15 @@ class Examiner:
         if self.apart:
             raise ValueError(f"stretches of games cannot be shown: {self.apart}")
 
+    def copied(self, number: int) -> float:
+        """Share of a latent's active examples at which the same facts hold as at one that the explainer was shown."""
+        exam = [one for one in self.positions(number) if one.active]
+        return copied(self.shown(number), exam, self._kind)[0] / len(exam) if exam else 0.0
+
+    @cached_property
+    def _kind(self) -> NDArray[np.int64]:
+        return same_facts(self.facts)
+
     @cached_property
     def _wide(self) -> Sampler:
         return Sampler(self.facts, window=self.settings.fuzzing_window, seed=self._seed, sae=self._sae)
@@ -156,8 +179,7 @@ class Examiner:
     def _extra(self) -> dict[int, dict[str, Any]]:
         """What harder negatives need: neighbours of each latent, or its best description, not the one under test."""
         if self.settings.negatives == "neighbour latent":
-            rows = self.facts.rows_of(True)
-            close = {number: neighbours(self._codes, None, number, rows=rows) for number in self.latents}
+            close = neighbours_of(self._codes, None, self.latents, rows=self.facts.rows_of(True))
             others = latents_of(self._codes, sorted({other for near in close.values() for other in near}))
             return {number: {"neighbours": [others[other] for other in near]} for number, near in close.items()}
         if self.settings.negatives == "one literal away":
