@@ -29,10 +29,10 @@ from numpy.typing import NDArray
 
 from ..inputs import Labels, Latents, as_codes
 from ..properties import Properties
-from ..score import Score, stamped
+from ..score import Score, game_weights, interval, stamped
 from .asking import Asked, ask
-from .autointerp import best_predicates, executing_judge
-from .autointerp_score import nothing, number
+from .autointerp import executing_judge
+from .autointerp_score import nothing, number, table_of
 from .detection import asked_about
 from .examples import Windows, windows_of
 from .facts import Facts
@@ -137,7 +137,7 @@ def autointerp_saebench(
     published = {n: posed(one, cut, (every, every), checked=False, seed=seed, sae=sae) for n, one in chosen.items()}
     mended = {n: posed(one, cut, sides, checked=True, seed=seed, sae=sae) for n, one in chosen.items()}
     judge = judge or executing_judge(facts, seed)
-    explainer = explainer or best_predicates(facts, chosen)
+    explainer = explainer or _shown_predicates(facts, chosen, seed)
     told, answers, null = _ask(published, explainer, judge, seed)
     _, mended_answers, _ = _ask(mended, explainer, judge, seed)
     accuracy = [accuracy_of(answers[n]) if n in answers else nan for n in chosen]
@@ -158,32 +158,52 @@ def autointerp_saebench(
         "explainer": explainer.name,
         "judge": judge.name,
         "intervals": "bootstrap over latents",
-    }  # fmt: skip
+    }
     name = "autointerp_score" if protocol == "saebench" else "autointerp_saebench_score"
     if not known:
         return {name: nothing(name, "no latent fires often enough, or every answer failed", details)}
     floors = {"none": NONE, **({"shuffled explanations": null} if isfinite(null) else {})}
-    table: dict[str, list[Any]] = {
-        "feature": list(chosen),
+    columns: dict[str, list[Any]] = {
         "latent": list(chosen),
         "explanation": [told[n].text for n in chosen],
         "accuracy": accuracy,
         "mended": balanced,
         "mislabelled": [published[n].mislabelled for n in chosen],
     }
-    score = Score(name, value, low, high, features=table, floors=floors, ceilings={"perfect": 1.0}, details=details,
-                  protocol="saebench", replicates=replicates)  # fmt: skip
+    score = Score(
+        name,
+        value,
+        low,
+        high,
+        features=table_of(columns),
+        floors=floors,
+        ceilings={"perfect": 1.0},
+        protocol="saebench",
+        details=details,
+        replicates=replicates,
+    )
     if protocol == "fiducial":
         return stamped({name: score}, PROPERTIES)
-    spread = float(np.std(known))
-    return {name: score, "autointerp_std_dev": Score("autointerp_std_dev", spread, nan, nan, protocol="saebench")}
+    return {name: score, "autointerp_std_dev": _spread(known, n_resamples, seed)}
+
+
+def _spread(values: Sequence[float], n_resamples: int, seed: int) -> Score:
+    """Standard deviation of the accuracy over latents, as published: divided by their number."""
+    name, x = "autointerp_std_dev", np.array(values, np.float64)
+    if len(x) < 2:
+        return Score(name, 0.0, 0.0, 0.0, protocol="saebench")
+    weights = game_weights(len(x), n_resamples, seed) / len(x)
+    again = np.sqrt(np.maximum(weights @ x**2 - (weights @ x) ** 2, 0))
+    low, high = interval(again)
+    value = float(x.std())
+    return Score(name, value, min(low, value), max(high, value), protocol="saebench", replicates=again)
 
 
 def accuracy_of(asked: Asked) -> float:
     """Share of right answers as published: NaN if any example has none, for the answer then cannot be read."""
     if asked.n_failed or not asked.examples:
         return nan
-    return float(np.mean([(value[0] > 0.5) == example.active for example, value in asked.answered()]))
+    return float(np.mean([(value[0] >= 0.5) == example.active for example, value in asked.answered()]))
 
 
 def posed(
@@ -276,6 +296,13 @@ def _buffer(facts: Facts, position: NDArray[np.integer] | None, asked: int | Non
         return asked
     longest = int(np.bincount(facts.game_id - facts.game_id.min()).max()) if position is not None else 1
     return min(BUFFER, round(BUFFER * longest / CONTEXT))
+
+
+def _shown_predicates(facts: Facts, latents: Mapping[int, Latent], seed: int) -> Explainer:
+    """The default explainer: the best predicate of what is shown, beside silent positions."""
+    from .predicate_search import PredicateExplainer
+
+    return PredicateExplainer(facts, latents, rows="shown", seed=seed)
 
 
 def _ask(

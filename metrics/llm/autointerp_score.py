@@ -8,7 +8,7 @@ from typing import Any
 from ..score import Score
 from .facts import Facts
 from .nouns import Explanation, Latent
-from .nulls import matched_prevalence, shuffled
+from .nulls import matched_prevalence, shares_of, shuffled
 from .per_latent import LatentScore, mean_over_latents, pooled, quartiles, table
 from .simulation import SimulationScore
 from .truth_counts import exact_counts
@@ -39,8 +39,9 @@ def exact_score(
     always = [2 * p / (1 + p) for p, _ in shares.values()]
     if null:
         others = [exact_counts(one, latents[one.latent], facts) for one in shuffled(explanations, seed=seed)]
+        known = shares_of(facts)
         random = [
-            exact_counts(matched_prevalence(n, float(p), facts, seed=seed), latents[n], facts)
+            exact_counts(matched_prevalence(n, float(p), facts, shares=known, seed=seed), latents[n], facts)
             for n, (_, p) in shares.items()
         ]
         floors = {
@@ -135,12 +136,21 @@ def _score(
         value,
         low,
         high,
-        features={"feature": list(columns["latent"]), **{key: list(column) for key, column in columns.items()}},
+        features=table_of(columns),
         floors={floor: at for floor, at in floors.items() if isfinite(at)},
         ceilings={"perfect": 1.0} if n_scored else {},
         details=told if n_scored else {**told, "undefined": why or "no latent has a score"},
         replicates=replicates if n_scored else None,
     )
+
+
+def table_of(columns: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
+    """Columns of a score's table; `feature` is the latent. Every NaN is the same, so that equal tables are equal."""
+    same = {
+        name: [nan if isinstance(value, float) and value != value else value for value in column]
+        for name, column in columns.items()
+    }
+    return {"feature": same["latent"], **same}
 
 
 def _columns(explanations: Sequence[Explanation], exact: Exact) -> dict[str, list[Any]]:

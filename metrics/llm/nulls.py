@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .facts import Facts
 from .nouns import Explanation
@@ -74,13 +75,28 @@ def always_true(latent: int, facts: Facts) -> Explanation:
     return Explanation(latent, "always", Or((atom, Not(atom))), source="always true")
 
 
-def matched_prevalence(latent: int, share: float, facts: Facts, *, nearest: int = 5, seed: int = 0) -> Explanation:
+def shares_of(facts: Facts) -> NDArray[np.float64]:
+    """Share of the choosing positions at which each fact holds, float64 [F]."""
+    rows = facts.rows_of(True)
+    return facts.bits.take(rows).positives / max(1, len(rows))
+
+
+def matched_prevalence(
+    latent: int,
+    share: float,
+    facts: Facts,
+    *,
+    shares: NDArray[np.float64] | None = None,
+    nearest: int = 5,
+    seed: int = 0,
+) -> Explanation:
     """A random fact that holds about as often as the latent fires.
 
     Args:
         latent: its number.
         share: of the choosing positions at which it fires.
-        facts: to choose from; shares are of the choosing positions.
+        facts: to choose from.
+        shares: what `shares_of` says of them, where many latents are asked about.
         nearest: it is drawn from so many facts, those whose shares are closest.
         seed: of the draw.
 
@@ -89,8 +105,7 @@ def matched_prevalence(latent: int, share: float, facts: Facts, *, nearest: int 
     """
     if not facts.names or nearest < 1:
         raise ValueError(f"a fact is drawn from at least one, got {len(facts.names)} facts and nearest={nearest}")
-    rows = facts.rows_of(True)
-    shares = facts.bits.take(rows).positives / max(1, len(rows))
-    close = np.argsort(np.abs(shares - share), kind="stable")[:nearest]
+    known = shares_of(facts) if shares is None else shares
+    close = np.argsort(np.abs(known - share), kind="stable")[:nearest]
     name = facts.names[int(generator_of(seed, "matched prevalence", latent).choice(close))]
     return Explanation(latent, name, Atom(name), source="matched prevalence")

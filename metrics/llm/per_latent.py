@@ -1,6 +1,6 @@
 """What a judge's answers say of one latent, and how latents are put together.
 
-Equation      balanced accuracy = (TPR + TNR) / 2; yes is a probability above .5.
+Equation      balanced accuracy = (TPR + TNR) / 2; yes is a probability of at least .5.
               precision at natural prevalence = pi TPR / (pi TPR + (1 - pi) (1 - TNR)), pi the share of positions at
               which the latent fires: an exam of as many active as silent examples says little about a rare latent.
               corrected balanced accuracy = 1/2 + (balanced accuracy - 1/2) / (1 - e_pos - e_neg), with the judge's own
@@ -103,6 +103,17 @@ class LatentScore:
         return natural_precision(self.tpr, self.tnr, self.prevalence)
 
     @property
+    def precision_interval(self) -> tuple[float, float]:
+        """Where precision at natural prevalence may lie if both rates lie in their 95 % Wilson intervals.
+
+        Of a rare latent it is wide: that no silent example of 50 got a yes says little about thousands of positions.
+        """
+        if self.undefined or not self.n_active or not self.n_silent:
+            return nan, nan
+        (low_a, high_a), (low_s, high_s) = wilson(self.tp, self.n_active), wilson(self.tn, self.n_silent)
+        return natural_precision(low_a, low_s, self.prevalence), natural_precision(high_a, high_s, self.prevalence)
+
+    @property
     def natural_f1(self) -> float:
         """F1 at natural prevalence, of recall TPR and the natural precision."""
         if not (self.tpr > 0 and self.precision > 0):
@@ -134,7 +145,7 @@ def score_latent(
     active = np.array([example.active for example, _ in answered], np.bool_)
     p = np.array([value[0] for _, value in answered], np.float64)
     tenth = np.array([example.quantile for example, _ in answered], np.int64)
-    yes = p > 0.5
+    yes = p >= 0.5
     undefined = asked.undefined
     if not undefined and (active.all() or not active.any()):
         undefined = "no silent example" if active.any() else "no active example"
@@ -241,6 +252,8 @@ def table(scores: Sequence[LatentScore]) -> dict[str, list[Any]]:
         columns[name] = [float(getattr(one, name)) for one in scores]
     for name in ("prevalence", "precision", "null", "corrected"):
         columns[name] = [float(getattr(one, name)) for one in scores]
+    columns["precision_low"] = [one.precision_interval[0] for one in scores]
+    columns["precision_high"] = [one.precision_interval[1] for one in scores]
     columns["tpr_by_decile"] = [list(one.by_quantile) for one in scores]
     columns["failed"] = [sum(one.failed.values()) for one in scores]
     columns["undefined"] = [one.undefined for one in scores]

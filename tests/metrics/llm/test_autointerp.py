@@ -148,6 +148,54 @@ def test_a_random_sample_of_latents():
         scored(scorers=("surprisal",))
 
 
+def planted():
+    """Latents that fire on a conjunction, a disjunction, a negation and at random."""
+    a, b, c, d = (LABELS[:, f] for f in (7, 6, 5, 4))
+    noise = np.random.default_rng(9).random(1200) < 0.1
+    return np.stack([a & b, c | d, b & ~a, noise], 1) * np.random.default_rng(8).uniform(1, 2, (1200, 4))
+
+
+def test_explainer_and_judge_by_default_name_what_was_planted():
+    found = autointerp(planted(), LABELS, **arrays(min_active=10))
+    exact = found["explanation_f1_score"]
+    texts = ["fact 6 and fact 7", "fact 4 or fact 5", "fact 6 and not fact 7"]
+    assert exact.features["explanation"][:3] == texts
+    assert exact.features["exact_f1"][:3] == [1, 1, 1]
+    assert exact.features["exact_f1"][3] < 0.35
+    for name in ("detection_score", "fuzzing_score"):
+        assert found[name].features["balanced_accuracy"][:3] == [1, 1, 1]
+        assert found[name].features["balanced_accuracy"][3] < 0.7
+    assert exact.details["explainer"] == "predicate (all)"
+    assert autointerp(planted(), LABELS, **arrays(min_active=10)) == found
+
+
+def test_negatives_one_literal_away_show_what_random_ones_hide():
+    """`fact 7` for a latent on `fact 6 and fact 7`: silent boards nearby hold fact 7 more often than others."""
+    one = planted()[:, :1]
+    asked = {"explainer": AtomExplainer({0: "fact 7"}), "scorers": ("detection",), "min_active": 10}
+    found = {
+        kind: autointerp(one, LABELS, **arrays(negatives=kind, **asked))["detection_score"]
+        for kind in ("random", "one literal away")
+    }
+    random, near = (found[kind].features for kind in ("random", "one literal away"))
+    assert random["tpr"] == near["tpr"] == [1]
+    # random: P(7 | not both) = (p7 - p6 p7) / (1 - p6 p7); nearby: one of both holds, p7 (1 - p6) of p7 + p6 - 2 p6 p7
+    p6, p7 = LABELS[:, 6].mean(), LABELS[:, 7].mean()
+    assert random["tnr"][0] == pytest.approx(1 - p7 * (1 - p6) / (1 - p6 * p7), abs=0.15)
+    assert near["tnr"][0] == pytest.approx(1 - p7 * (1 - p6) / (p7 + p6 - 2 * p6 * p7), abs=0.15)
+    assert near["balanced_accuracy"][0] < random["balanced_accuracy"][0] - 0.1
+
+
+def test_a_judge_that_errs_is_corrected_by_its_rates():
+    from fiducial.metrics.llm.predicate_judge import PredicateJudge
+
+    facts = facts_of(LABELS, GAMES, TRAIN, POSITION)
+    judge = PredicateJudge(facts, e_pos=0.2, e_neg=0.1)
+    found = scored(judge=judge, rates=(0.2, 0.1), scorers=("detection",))["detection_score"]
+    assert found.value == pytest.approx(0.85, abs=0.03)
+    assert found.details["mean_corrected"] == pytest.approx(1, abs=0.04)
+
+
 def test_executed_truth_against_scikit_learn():
     facts = facts_of(LABELS, GAMES, TRAIN, POSITION)
     one = latents_of(Codes.from_dense(LATENTS), [0])[0]

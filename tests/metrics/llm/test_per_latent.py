@@ -60,8 +60,8 @@ def test_against_scikit_learn(pairs):
     if active.all() or not active.any():
         return
     one = score_latent(asked(active, p))
-    assert one.balanced_accuracy == pytest.approx(balanced_accuracy_score(active, p > 0.5))
-    assert one.f1 == pytest.approx(f1_score(active, p > 0.5, zero_division=0))
+    assert one.balanced_accuracy == pytest.approx(balanced_accuracy_score(active, p >= 0.5))
+    assert one.f1 == pytest.approx(f1_score(active, p >= 0.5, zero_division=0))
     assert one.auroc == pytest.approx(roc_auc_score(active, p))
     assert one.low <= one.balanced_accuracy <= one.high
 
@@ -116,6 +116,15 @@ def test_a_rare_latent_with_a_broad_label():
     """The published pitfall: TPR 1 and TNR .92 score .96, and one prediction in nine is right at 1 %."""
     assert natural_precision(1, 0.92, 0.01) == pytest.approx(0.01 / (0.01 + 0.99 * 0.08))
     assert isnan(natural_precision(0, 1, 0.5))
+
+
+def test_no_yes_among_fifty_silent_examples_says_little_about_a_rare_latent():
+    one = score_latent(asked([1] * 50 + [0] * 50, [1] * 50 + [0] * 50), prevalence=0.01)
+    low, high = one.precision_interval
+    # Wilson: 0 of 50 may be 7.1 %, 50 of 50 may be 92.9 %: .01 x .929 against .99 x .071
+    assert low == pytest.approx(0.01 * 0.9286 / (0.01 * 0.9286 + 0.99 * 0.0714), rel=0.01)
+    assert (one.precision, high) == (1, 1)
+    assert all(isnan(end) for end in score_latent(asked([1], [1]), prevalence=0.1).precision_interval)
 
 
 @given(st.floats(0, 1), st.floats(0, 0.4), st.floats(0, 0.4))
