@@ -100,3 +100,10 @@ def pack(flags: NDArray[np.bool_] | NDArray[np.uint8]) -> NDArray[np.uint64]:
 def popcount(words: NDArray[np.uint64]) -> NDArray[np.int64]:
     """Bits set along the last axis, int64."""
     return np.bitwise_count(words).sum(axis=-1, dtype=np.int64)
+
+
+def count_both(base: NDArray[np.uint64], words: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """Bits set in both, int64 [B, A], of every row of [B, W] and every row of [A, W]."""
+    from .predicate_bits_numba import count_both as fast  # compiles, which listing the metrics should not wait for
+
+    return fast(np.ascontiguousarray(base), np.ascontiguousarray(words))

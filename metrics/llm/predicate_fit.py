@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .predicate import And, Or, Predicate, canonical, n_literals, negated, order
-from .predicate_bits import AtomBits, pack, popcount
+from .predicate_bits import AtomBits, count_both, pack
 
 Ints: TypeAlias = NDArray[np.int64]
 Objective: TypeAlias = Callable[[Ints, Ints, int, int], NDArray[np.float64]]
@@ -113,7 +113,8 @@ class _Fit:
         words = pack(fires)
         self.firing = np.flatnonzero(words)  # in all other words it is silent
         self.latent = words[self.firing]
-        tp = popcount(bits.words[:, self.firing] & self.latent)
+        self.fired = bits.words[:, self.firing]
+        tp = count_both(self.latent[None], self.fired)[0]
         self.tp = np.concatenate([tp, self.n_fires - tp])
         self.on = np.concatenate([bits.on, self.n_rows - bits.on])
         self.values = objective(self.tp, self.on, self.n_fires, self.n_rows)
@@ -128,9 +129,11 @@ class _Fit:
 
     def ranked(self, values: NDArray[np.float64]) -> Ints:
         """Places of the best values: the first few in order, and all that equal the very best."""
-        first = np.argsort(-values, kind="stable")
-        n_tied = int((values >= values[first[0]] - _EQUAL).sum())
-        return first[: max(self.beam, n_tied)]
+        best = values.max()
+        least = np.partition(values, -self.beam)[-self.beam] if len(values) > self.beam else -np.inf
+        close = np.flatnonzero(values >= min(least, best - _EQUAL))
+        first = close[np.argsort(-values[close], kind="stable")]
+        return first[: max(self.beam, int((values >= best - _EQUAL).sum()))]
 
     def literal(self, i: int) -> Predicate:
         atom = self.bits.predicates[i % self.n_atoms]
@@ -158,12 +161,9 @@ class _Fit:
         m, a = len(among), self.n_atoms
         if not m or not base:
             return []
-        words = self.bits.words[among]
-        here = words[:, self.firing] & self.latent
-        both_on, both_tp = np.zeros((len(base), m), np.int64), np.zeros((len(base), m), np.int64)
-        for i, one in enumerate(base):
-            both_on[i] = popcount(words & one.words)
-            both_tp[i] = popcount(here & one.words[self.firing])
+        joined_words = np.stack([one.words for one in base])
+        both_on = count_both(joined_words, self.bits.words[among])
+        both_tp = count_both(joined_words[:, self.firing] & self.latent, self.fired[among])
         base_tp = np.array([one.tp for one in base])[:, None]
         base_on = np.array([one.on for one in base])[:, None]
         literals = np.concatenate([among, among + a])
@@ -173,7 +173,9 @@ class _Fit:
         on = np.stack([and_on, base_on + self.on[literals] - and_on])
         values = self.objective(tp, on, self.n_fires, self.n_rows)
         for i, one in enumerate(base):
-            values[:, i, np.isin(literals % a, list(one.atoms))] = -np.inf
+            used = np.searchsorted(among, sorted(one.atoms))
+            used = used[[place < m and int(among[place]) in one.atoms for place in used.tolist()]]
+            values[:, i, used] = values[:, i, used + m] = -np.inf
         flat = values.reshape(-1)
         found: list[_Kept] = []
         for place in self.ranked(flat).tolist():
