@@ -163,9 +163,10 @@ def renderer_of(
         ValueError: a synthetic world, which has no text, or an unknown style.
     """
     if not hasattr(bed, "game"):
+        name = getattr(bed, "name", "this testbed")
         raise ValueError(
-            f"{getattr(bed, 'name', 'this testbed')} has no text that a language model could read: its features are numbers; explain and judge it "
-            "with predicates (PredicateExplainer, PredicateJudge)"
+            f"{name} has no text that a language model could read: its features are numbers; explain and judge it with "
+            "predicates (PredicateExplainer, PredicateJudge)"
         )
     found = bed.activations
     return GameRenderer(

@@ -191,6 +191,6 @@ def read_sentence(text: str) -> Seen:
         if len(words) > place:
             found.add(f"{which} name is .*", f"{which} name is {words[place]}")
     found.add("(place|object) is .*", *(f"{what} is {word}" for what in ("place", "object") for word in words))
-    if len(words) > 5 and words[-1] in (words[2], words[4]):
-        found.add("third name is .*", f"third name is {words[-1]}")
+    if repeated := [word for word in words[5:] if word in (words[2], words[4])]:
+        found.add("third name is .*", f"third name is {repeated[0]}")
     return found.seen(None)

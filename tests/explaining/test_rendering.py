@@ -1,5 +1,7 @@
 """Texts of a testbed's positions: windows, marks, every game replayed once."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from fiducial.explaining.rendering import GameRenderer, renderer_of
@@ -7,7 +9,6 @@ from fiducial.games import Chess, Othello, serialise_chess
 from fiducial.games.serialise import serialise
 from fiducial.metrics.llm.nouns import Example
 from fiducial.synthetic_testbed import SyntheticTestbed
-from tiny import tiny_testbed
 
 CHESS = Chess()
 SAMPLE = CHESS.sample(6, seed=1)
@@ -95,14 +96,18 @@ def test_occupied_squares():
 
 
 def test_of_a_testbed_rows_are_those_of_its_activations():
-    bed = tiny_testbed(n_games=10)
+    world = Othello(4)
+    transcripts = world.sample(10, seed=0)
+    game, position = np.nonzero(transcripts.scored)
+    shuffled = np.random.default_rng(0).permutation(len(game))  # any order will do
+    held = SimpleNamespace(game_id=game[shuffled], position=position[shuffled])
+    bed = SimpleNamespace(name="tiny", game=world, transcripts=transcripts, activations=held)
     shown = renderer_of(bed)
-    for row in range(0, len(bed.activations.game_id), 7):
-        game, position = int(bed.activations.game_id[row]), int(bed.activations.position[row])
-        tokens = bed.transcripts.tokens[game, : position + 1]
-        assert shown.example(example(row)) == serialise(Othello(4), tokens)
-    assert "numbered" not in renderer_of(bed, "moves", numbered=True).legend
-    assert "1." in renderer_of(bed, "moves", numbered=True).example(example(0))
+    for row in range(0, len(game), 7):
+        tokens = transcripts.tokens[held.game_id[row], : held.position[row] + 1]
+        assert shown.example(example(row)) == serialise(world, tokens)
+    assert "Moves so far: 1." in renderer_of(bed, "moves", numbered=True).example(example(0))
+    assert renderer_of(bed, "grid", perspective="fixed").form.perspective == "fixed"
 
 
 def test_refusals():
