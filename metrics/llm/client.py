@@ -302,7 +302,8 @@ class Client:
 
 def _not_in_cache(key: str, job: Job) -> Fault:
     messages: Any = job.body.get("messages")
-    text: Any = messages[-1]["content"] if messages else job.body.get("prompt", job.body.get("input"))
+    texts: Any = job.body.get("input")  # one a key
+    text = texts[job.keys.index(key)] if texts else messages[-1]["content"] if messages else job.body.get("prompt")
     words = " ".join(str(text).split())
     return Fault("offline", f"request {key[:12]} is not in the cache: {words[:80]!r}", "never")
 
@@ -315,12 +316,15 @@ def _blocking(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
         return asyncio.run(make())
     results: list[T] = []
     errors: list[BaseException] = []
+    done, stopping = threading.Event(), threading.Event()
     cancel: list[Callable[[], object]] = []
 
     async def main() -> T:
         loop, task = asyncio.get_running_loop(), asyncio.current_task()
         if task is not None:
             cancel.append(lambda: loop.call_soon_threadsafe(task.cancel))
+            if stopping.is_set():  # before there was anything to cancel
+                raise asyncio.CancelledError
         return await make()
 
     def work() -> None:
@@ -328,16 +332,21 @@ def _blocking(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
             results.append(asyncio.run(main()))
         except BaseException as error:
             errors.append(error)
+        finally:
+            done.set()
 
     thread = threading.Thread(target=work, name="requests")
     thread.start()
     try:
-        thread.join()
+        done.wait()  # a join that is interrupted takes the thread for ended
     except KeyboardInterrupt:
+        stopping.set()
         for stop in cancel:
             stop()
-        thread.join()
+        done.wait()
         raise
+    finally:
+        thread.join()
     if errors:
         raise errors[0]
     return results[0]

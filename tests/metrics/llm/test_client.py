@@ -2,10 +2,14 @@
 
 import asyncio
 import dataclasses
+import io
 import json
+import sys
 
+import fiducial.metrics.llm.client as client_module
 import pytest
 from chat_server import ChatServer
+from fiducial.metrics.llm.cache import content_of
 from fiducial.metrics.llm.client import Client
 from fiducial.metrics.llm.errors import NotInCache
 from fiducial.metrics.llm.nouns import Reply, Request
@@ -182,6 +186,36 @@ def test_requests_that_cannot_be_sent(request_, message):
 def test_parameters_must_be_json():
     with pytest.raises(TypeError, match="JSON types, got set"):
         Client("m", base_url="http://localhost:1/v1").complete([Request((("user", "x"),), {"stop": {"a"}})])
+
+
+def test_a_bar_with_a_terminal_shows_cost_and_faults(monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    with ChatServer(faults=["ok", "500"]) as server:
+        quick(server, prices=Prices(1000, 2000), concurrency=1).complete(ask(1, 2))
+        shown = sys.stderr.getvalue()
+        # (4 * 1000 + 3 * 2000) / 1e6 = .01 USD a reply
+        assert "0.0200 USD, 1 faults" in shown
+        monkeypatch.setattr(sys, "stderr", Terminal())
+        quick(server, progress=False).complete(ask(1, 2))
+        assert sys.stderr.getvalue() == ""
+
+
+def test_a_key_that_forgets_something_is_noticed(monkeypatch):
+    """The same checks as above, on a client that takes requests for equal that differ in what is left out."""
+
+    def forgetful(endpoint, model, request):
+        return content_of(endpoint, model, dataclasses.replace(request, replicate=0))
+
+    monkeypatch.setattr(client_module, "content_of", forgetful)
+    with pytest.raises(AssertionError):
+        with ChatServer() as server:
+            one = ask(1)[0]
+            quick(server).complete([one, dataclasses.replace(one, replicate=1)])
+            assert server.count == 2
 
 
 def test_no_bar_without_a_terminal(capfd):
