@@ -1,7 +1,7 @@
 """Do scores agree with the truth, and with each other? Rank correlations with intervals over latents.
 
 Several explanations of one latent are no independent cases, so intervals resample latents, each with all of its
-explanations.
+explanations. Ranks are those of the whole sample; a resample weighs them.
 """
 
 from collections.abc import Hashable, Sequence
@@ -68,7 +68,7 @@ def rank_agreement(
     truth: NDArray[np.floating[Any]],
     clusters: Sequence[Hashable],
     *,
-    n_resamples: int = 500,
+    n_resamples: int = 1000,
     seed: int = 0,
 ) -> Figure:
     """Spearman's rho of a score with the truth, with an interval over clusters.
@@ -80,7 +80,20 @@ def rank_agreement(
         n_resamples: of the bootstrap.
         seed: of the bootstrap.
     """
-    return _resampled(spearman, score, truth, clusters, n_resamples, seed)
+    from scipy.stats import rankdata
+
+    score, truth, number = _known(score, truth, clusters)
+    value = spearman(score, truth)
+    if not np.isfinite(value) or number.max(initial=-1) + 1 < FEWEST:
+        return Figure(value, n=len(score))
+    a, b = rankdata(score) - (len(score) + 1) / 2, rankdata(truth) - (len(truth) + 1) / 2
+    sums = np.stack([np.bincount(number, part) for part in (np.ones(len(a)), a, b, a * a, b * b, a * b)], axis=1)
+    n, sa, sb, aa, bb, ab = (game_weights(len(sums), n_resamples, seed) @ sums).T
+    spread = (aa - sa * sa / n) * (bb - sb * sb / n)
+    drawn = np.divide(
+        ab - sa * sb / n, np.sqrt(np.maximum(spread, 0)), out=np.full(len(n), np.nan), where=spread > 1e-9
+    )
+    return _figure(value, drawn, len(score))
 
 
 def tells_good(
@@ -89,16 +102,29 @@ def tells_good(
     clusters: Sequence[Hashable],
     *,
     good: float = 0.8,
-    n_resamples: int = 500,
+    n_resamples: int = 1000,
     seed: int = 0,
 ) -> Figure:
     """AUROC with which a score tells explanations whose truth is at least `good` from the others."""
-    return _resampled(lambda s, t: auroc(s.astype(np.float64), t >= good), score, truth, clusters, n_resamples, seed)
+    score, truth, number = _known(score, truth, clusters)
+    right = truth >= good
+    value = auroc(score, right)
+    if not np.isfinite(value) or number.max(initial=-1) + 1 < FEWEST:
+        return Figure(value, n=len(score))
+    order = np.argsort(score, kind="stable")
+    weights = game_weights(int(number.max()) + 1, n_resamples, seed)[:, number[order]]
+    starts = np.flatnonzero(np.r_[True, np.diff(score[order]) > 0])  # of every run of equal scores
+    ahead = np.add.reduceat(weights * right[order], starts, axis=1)
+    below = np.add.reduceat(weights * ~right[order], starts, axis=1)
+    wins = (ahead * (np.cumsum(below, axis=1) - below / 2)).sum(1)
+    pairs = ahead.sum(1) * below.sum(1)
+    drawn = np.divide(wins, pairs, out=np.full(len(wins), np.nan), where=pairs > 0)
+    return _figure(value, drawn, len(score))
 
 
 def within_latent(
     score: NDArray[np.floating[Any]], truth: NDArray[np.floating[Any]], clusters: Sequence[Hashable], *,
-    n_resamples: int = 500, seed: int = 0,
+    n_resamples: int = 1000, seed: int = 0,
 ) -> Figure:  # fmt: skip
     """Mean over latents of the rank correlation over the explanations of one: can a score choose among them?"""
     number = _numbers(clusters)
@@ -109,7 +135,7 @@ def within_latent(
     return mean_figure(np.array([rho for rho in each if np.isfinite(rho)]), n_resamples=n_resamples, seed=seed)
 
 
-def mean_figure(values: NDArray[np.floating[Any]], *, n_resamples: int = 500, seed: int = 0) -> Figure:
+def mean_figure(values: NDArray[np.floating[Any]], *, n_resamples: int = 1000, seed: int = 0) -> Figure:
     """Mean with a bootstrap interval over its cases; NaN values are left out."""
     known = values[np.isfinite(values)].astype(np.float64)
     if not len(known):
@@ -153,29 +179,21 @@ def reliability(values: NDArray[np.floating[Any]]) -> dict[str, float]:
     return {"reseed_sd": within**0.5, "between_sd": between**0.5, "discriminability": share}
 
 
-def _resampled(
-    statistic: Any,
-    score: NDArray[np.floating[Any]],
-    truth: NDArray[np.floating[Any]],
-    clusters: Sequence[Hashable],
-    n_resamples: int,
-    seed: int,
-) -> Figure:
+def _known(
+    score: NDArray[np.floating[Any]], truth: NDArray[np.floating[Any]], clusters: Sequence[Hashable]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
+    """Cases with both numbers, and the cluster of each, numbered from 0."""
     kept = np.isfinite(score) & np.isfinite(truth)
-    number = _numbers(clusters)[kept]
-    score, truth = score[kept], truth[kept]
-    value = float(statistic(score, truth)) if len(score) >= 3 else float("nan")
-    alone = np.unique(number)
-    if not np.isfinite(value) or len(alone) < FEWEST:
-        return Figure(value, n=len(score))
-    members = [np.flatnonzero(number == c) for c in alone]
-    generator = np.random.default_rng(seed)
-    drawn: list[float] = []
-    for _ in range(n_resamples):
-        rows = np.concatenate([members[i] for i in generator.integers(0, len(members), len(members))])
-        drawn.append(float(statistic(score[rows], truth[rows])))
-    low, high = np.nanquantile(drawn, [0.025, 0.975])
-    return Figure(value, min(float(low), value), max(float(high), value), len(score))
+    number = np.unique(_numbers(clusters)[kept], return_inverse=True)[1].astype(np.int64)
+    return score[kept].astype(np.float64), truth[kept].astype(np.float64), number
+
+
+def _figure(value: float, drawn: NDArray[np.float64], n: int) -> Figure:
+    drawn = drawn[np.isfinite(drawn)]
+    if not len(drawn):
+        return Figure(value, n=n)
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    return Figure(value, min(float(low), value), max(float(high), value), n)
 
 
 def _numbers(clusters: Sequence[Hashable]) -> NDArray[np.int64]:

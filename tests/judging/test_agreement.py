@@ -74,3 +74,20 @@ def test_published_table_is_symmetric():
     found = matrix({"a": np.arange(5.0), "b": -np.arange(5.0), "c": np.full(5, np.nan)})
     assert found[0, 1] == pytest.approx(-1)
     assert np.isnan(found[0, 2])
+
+
+def test_weighted_resamples_equal_drawn_ones():
+    """The interval of AUROC against one made by drawing clusters and counting pairs anew."""
+    rng = np.random.default_rng(2)
+    truth = rng.uniform(size=60)
+    score = np.round(truth + rng.normal(scale=0.3, size=60), 1)
+    cluster = np.repeat(np.arange(20), 3)
+    found = tells_good(score, truth, cluster.tolist(), good=0.5)
+    drawn = []
+    for _ in range(1000):
+        rows = np.concatenate([np.flatnonzero(cluster == c) for c in rng.integers(0, 20, 20)])
+        good, bad = score[rows][truth[rows] >= 0.5], score[rows][truth[rows] < 0.5]
+        drawn.append(np.mean((good[:, None] > bad) + 0.5 * (good[:, None] == bad)))
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    assert found.low == pytest.approx(low, abs=0.02)
+    assert found.high == pytest.approx(high, abs=0.02)
