@@ -89,8 +89,8 @@ def questions(
     if explanation.failure:
         return []
     size = 1 if mode == "simulation" else per_question
-    order = generator_of(seed, "order of questions", explanation.latent, mode).permutation(len(examples)).tolist()
-    shuffled = [examples[i] for i in order]
+    order = generator_of(seed, "order of questions", explanation.latent, mode).permutation(len(examples))
+    shuffled = [examples[int(i)] for i in order]
     return [
         Question(explanation.latent, explanation, tuple(shuffled[start : start + size]), mode)
         for start in range(0, len(shuffled), size)

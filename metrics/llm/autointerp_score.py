@@ -73,7 +73,7 @@ def judged_score(
     values = [one.balanced_accuracy for one in scores]
     floors = {"shuffled explanations": _mean(one.null for one in scores), "always true": 0.5}
     columns = {**table(scores), **_columns(explanations, exact)}
-    told = {
+    told: dict[str, Any] = {
         **details,
         **_known(quartiles(values)),
         "null_quartiles": _known(quartiles([one.null for one in scores])),
@@ -103,7 +103,7 @@ def simulated_score(
         columns[field] = [float(getattr(one, field)) for one in scores]
     columns |= {"n_windows": [one.n_windows for one in scores], "undefined": [one.undefined for one in scores]}
     constant = [0.0 if "constant" in one.undefined else one.r for one in scores]
-    told = {
+    told: dict[str, Any] = {
         **details,
         **_known(quartiles(values)),
         "mean_with_constants_as_0": number(_mean(constant)),
