@@ -93,6 +93,19 @@ def surprisal(
     return found
 
 
+def echoed(client: Any) -> TextModel:
+    """An endpoint that echoes log-probabilities of prompts, as a text model; what fails there is NaN.
+
+    Args:
+        client: has `echo_logprobs(prefixes, texts)`, whose entries have a `total`, such as `Client`.
+    """
+
+    def model(prefixes: Sequence[str], texts: Sequence[str]) -> NDArray[np.float64]:
+        return np.array([one.total for one in client.echo_logprobs(prefixes, texts)], np.float64)
+
+    return model
+
+
 def unmarked(renderer: Renderer, example: Example) -> str:
     """An example as text, without any mark."""
     return renderer.example(replace(example, marked=(), squares=()))
