@@ -29,7 +29,7 @@ def entrant(
     """A dictionary that reads `x`, float [N, d], at the positions of the facts."""
     codes = encode_in_batches(dictionary, x)
     directions = dictionary.directions.detach().cpu().float().numpy()
-    return Entrant(name or dictionary.name, codes, directions, stream, dict(about or {}))
+    return Entrant(name or dictionary.name, codes, directions, stream, {**(about or {}), "width": len(directions)})
 
 
 def shipped(bed: Testbed, names: Sequence[str] | None = None) -> list[Entrant]:

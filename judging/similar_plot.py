@@ -49,7 +49,7 @@ def plot(made: "SaesCompared", path: str | Path, *, how: str | None = None) -> N
         left.barh(y, [one.directions for one in pairs], color="#b0b0b0", height=0.6)
         left.set(xlim=(0, 1), xlabel="similarity matched on")
         left.set_yticks(y, [f"{one.a} - {one.b}  [{one.differs or 'nothing'}; {one.how}]" for one in pairs], fontsize=7)
-        left.invert_yaxis()
+        left.set_ylim(len(pairs) - 0.4, -0.6)
         for step, (name, (colour, marker, label)) in enumerate(LOOKS.items()):
             at = [i for i, one in enumerate(pairs) if name in one.labels and np.isfinite(one.labels[name].score)]
             found = [pairs[i].labels[name] for i in at]
@@ -62,7 +62,7 @@ def plot(made: "SaesCompared", path: str | Path, *, how: str | None = None) -> N
         right.set(xlabel="labels of matched latents: (observed - null) / (1 - null)")
         right.grid(axis="x", color="#e6e6e6", linewidth=0.6)
         right.set_axisbelow(True)
-        right.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, frameon=False, fontsize=7)
+        figure.legend(loc="outside upper center", ncols=3, frameon=False, fontsize=8)
         for axes in (left, right):
             for side in ("top", "right"):
                 axes.spines[side].set_visible(False)

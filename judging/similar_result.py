@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.console import Group
 
 SCHEMA = "fiducial similarity 1"
-COLUMNS = ("overlap", "overlap within prevalence", "cosine", "cosine within prevalence", "same concept")
+COLUMNS = ("overlap within prevalence", "cosine within prevalence", "same concept")  # the rest is in the file
 
 
 @dataclass(frozen=True)
@@ -83,14 +83,14 @@ class SaesCompared:
         from rich.table import Table
         from rich.text import Text
 
-        made = Table(box=box.SIMPLE, title="Likeness of SAEs: observed (null) -> score [95 % interval]")
-        for name in ("a", "b", "differs in", "matched by", "pairs", "similarity"):
+        made = Table(box=box.SIMPLE, title="Likeness of SAEs: score [95 % interval]")
+        for name in ("a", "b", "differs in", "matched by", "pairs", "similarity", "IoU (null)"):
             made.add_column(name, overflow="fold")
         shown = [name for name in COLUMNS if any(name in one.labels for one in self.pairs)]
         for name in shown:
             made.add_column(name, justify="right")
         for one in self.pairs:
-            cells = [_cell(one.labels.get(name)) for name in shown]
+            cells = [_seen(one.labels.get("overlap")), *(_cell(one.labels.get(name)) for name in shown)]
             made.add_row(one.a, one.b, one.differs, one.how, str(one.n_matched), f"{one.directions:.2f}", *cells)
         note = (
             "Score: (observed - null) / (1 - null). Within prevalence: labels change places among labels that hold "
@@ -159,7 +159,11 @@ class SaesCompared:
 def _cell(one: LabelSimilarity | None) -> str:
     if one is None or math.isnan(one.score):
         return "-"
-    return f"{one.observed:.2f} ({one.null:.2f}) -> {one.score:.2f} [{one.low:.2f}, {one.high:.2f}]"
+    return f"{one.score:.2f} [{one.low:.2f}, {one.high:.2f}]"
+
+
+def _seen(one: LabelSimilarity | None) -> str:
+    return "-" if one is None or math.isnan(one.observed) else f"{one.observed:.2f} ({one.null:.2f})"
 
 
 def _nan(value: Any) -> Any:
