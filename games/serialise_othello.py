@@ -61,8 +61,8 @@ class OthelloGames:
         self._squares = self._record.squares
 
     def __getitem__(self, game: int) -> "OthelloGame":
-        names = self._record.geometry.names
-        return OthelloGame(self._record, game, tuple(names[s] for s in self._squares[game].tolist() if s >= 0))
+        names, played = self._record.geometry.names, self._squares[game]
+        return OthelloGame(self._record, game, tuple(names[int(square)] for square in played[played >= 0]))
 
 
 @dataclass(frozen=True, eq=False)
