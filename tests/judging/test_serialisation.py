@@ -202,7 +202,11 @@ def test_moves_hold_everything(world, name, n):
     predicates = predicates_by_group(w.game.features, w.facts, n_per_group=n, min_rows=4)
     renderer = w.renderer("moves", numbered=True)
     found = judge_errors(
-        ReaderJudge(w.game, renderer, replays=True), w.facts, renderer, predicates=predicates, n_per_predicate=4 if name == "othello" else 2
+        ReaderJudge(w.game, renderer, replays=True),
+        w.facts,
+        renderer,
+        predicates=predicates,
+        n_per_predicate=4 if name == "othello" else 2,
     )
     assert len(found.rows) > 20
     assert all((r.e_pos, r.e_neg, r.share_unanswered) == (0.0, 0.0, 0.0) for r in found.rows)
