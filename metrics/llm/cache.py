@@ -126,7 +126,7 @@ class Cache:
             db.executescript(
                 f"begin immediate; pragma application_id = {APPLICATION}; pragma user_version = {SCHEMA};"
                 "create table if not exists replies"
-                "(key text primary key, kind text, model text, value text, at real) without rowid; commit;"
+                "(key text primary key, kind text, model text, value text, at real); commit;"
             )
 
     def get(self, keys: Sequence[str]) -> dict[str, dict[str, Any]]:

@@ -130,7 +130,8 @@ def _read_logprobs(found: Any) -> list[tuple[str, dict[str, float]]] | None:
     entries: list[tuple[str, dict[str, float]]] = []
     try:
         for place in cast("list[dict[str, Any]]", content):
-            likely = {str(t["token"]): float(t["logprob"]) for t in place.get("top_logprobs") or []}
+            top = cast("list[dict[str, Any]]", place.get("top_logprobs") or [])
+            likely = {str(t["token"]): float(t["logprob"]) for t in top}
             likely.setdefault(str(place["token"]), float(place["logprob"]))
             entries.append((str(place["token"]), likely))
     except (KeyError, TypeError, ValueError, AttributeError) as error:

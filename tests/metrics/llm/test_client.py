@@ -205,17 +205,16 @@ def test_a_bar_with_a_terminal_shows_cost_and_faults(monkeypatch):
 
 
 def test_a_key_that_forgets_something_is_noticed(monkeypatch):
-    """The same checks as above, on a client that takes requests for equal that differ in what is left out."""
+    """A client that takes requests for equal that differ in what is left out sends too few."""
 
     def forgetful(endpoint, model, request):
         return content_of(endpoint, model, dataclasses.replace(request, replicate=0))
 
     monkeypatch.setattr(client_module, "content_of", forgetful)
-    with pytest.raises(AssertionError):
-        with ChatServer() as server:
-            one = ask(1)[0]
-            quick(server).complete([one, dataclasses.replace(one, replicate=1)])
-            assert server.count == 2
+    with ChatServer() as server:
+        one = ask(1)[0]
+        quick(server).complete([one, dataclasses.replace(one, replicate=1)])
+        assert server.count == 1  # the right client sends 2, as the test of replicates asserts
 
 
 def test_no_bar_without_a_terminal(capfd):
