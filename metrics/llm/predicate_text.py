@@ -6,7 +6,7 @@ Grammar       any     = all ("or" all)*
               fact    = a name as it stands, or in double quotes
 Conventions   Case and width of spaces do not matter; a full stop at the end is allowed. Of several names that fit, the
               longest is meant. A name that holds a word or sign of the grammar, such as `white bishop and queen
-              battery`, is written in quotes; without them it is still read where no shorter name fits.
+              battery`, is written in quotes; without them it is still read where nothing else fits.
 """
 
 import re
@@ -178,10 +178,10 @@ class _Reader:
             inner = self.any_of()
             self.closes()
             return inner
-        if (name := self.name(self.lexicon.odd)) is not None:
-            return Atom(name)
         if self.takes("not"):
             return Not(self.one())
+        if (name := self.name(self.lexicon.odd)) is not None:
+            return Atom(name)
         raise self.error("expected a fact")
 
     def closes(self) -> None:
