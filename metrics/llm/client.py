@@ -189,6 +189,8 @@ class Client:
     ) -> NDArray[np.float32]:
         """Embeddings by the endpoint, float32 [n, d]; equal texts are sent once.
 
+        They are charged at this client's prices: a model with others wants a client of its own.
+
         Args:
             texts: n of them, none empty.
             model: the client's if None.
@@ -283,10 +285,10 @@ class Client:
         quiet = None if self._progress else True
         with tqdm(total=len(jobs), desc=name, unit="request", disable=quiet, leave=False) as bar:
 
-            def report() -> None:
+            def report(n: int) -> None:
                 spent = f"{self.usage.usd:.4f} USD, " if self._budget.prices else ""
-                bar.set_postfix_str(f"{spent}{sum(self.usage.faults.values())} faults", refresh=False)
-                bar.update()
+                bar.set_postfix_str(f"{spent}{sum(self.usage.faults.values())} faults", refresh=not n)
+                bar.update(n)
 
             return _blocking(lambda: self._sender.send_all(jobs, report))
 

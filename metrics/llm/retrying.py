@@ -59,7 +59,7 @@ class Pace:
             self.limit = max(1.0, self.limit / 2)
             self._last_cut = self._clock()
             self._in_a_row += 1
-        self.pause(self.jitter(self._in_a_row) if after_s is None else after_s)
+        self.pause(max(self.jitter(max(self._in_a_row, 1)), after_s or 0.0))  # "0 s", again and again, is no answer
 
     def went_well(self) -> None:
         """A reply came."""

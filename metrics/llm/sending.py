@@ -80,12 +80,12 @@ class Sender:
         self._refused = self._rejected = self._unreached = 0
         self._last_reply = float("-inf")
 
-    async def send_all(self, jobs: Sequence[Job], report: Callable[[], None]) -> dict[str, dict[str, Any] | Fault]:
+    async def send_all(self, jobs: Sequence[Job], report: Callable[[int], None]) -> dict[str, dict[str, Any] | Fault]:
         """Send.
 
         Args:
             jobs: with different keys.
-            report: called after each.
+            report: called with 1 after each, and with 0 after a try that failed.
 
         Returns:
             A value, or a fault, for every key.
@@ -112,12 +112,12 @@ class Sender:
         gate: Gate,
         found: dict[str, dict[str, Any] | Fault],
         ends: list[Exception],
-        report: Callable[[], None],
+        report: Callable[[int], None],
     ) -> None:
         """One job after the other until there is none, or the run ends."""
         for job in jobs:
             try:
-                values = await self._one(job, transport, gate)
+                values = await self._one(job, transport, gate, lambda: report(0))
             except Exception as error:  # ends the run; the others finish what they have sent
                 ends.append(error)
                 await gate.close()
@@ -128,9 +128,11 @@ class Sender:
                 found.update(dict.fromkeys(job.keys, values))
             else:
                 found.update(zip(job.keys, values, strict=True))
-            report()
+            report(1)
 
-    async def _one(self, job: Job, transport: Transport, gate: Gate) -> list[dict[str, Any]] | Fault | None:
+    async def _one(
+        self, job: Job, transport: Transport, gate: Gate, failed: Callable[[], None]
+    ) -> list[dict[str, Any]] | Fault | None:
         """Values of a job, why there are none, or None if the run has ended."""
         first, tries = self._clock(), 0
         cost = self._budget.cost(*job.expected)
@@ -146,6 +148,7 @@ class Sender:
                 self._budget.give_back(cost)
                 await gate.leave()
             self._budget.usage.faults[told.reason] += 1
+            failed()
             tries += told.severity == "again"
             if (pause := self._after(told, first, sent_at, tries)) is None:
                 return told

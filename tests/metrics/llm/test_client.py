@@ -99,6 +99,16 @@ def test_offline_a_miss_names_the_request_and_a_wrong_cache_is_an_error(tmp_path
         Client("m", offline=True)
 
 
+def test_a_replay_needs_no_openai_and_a_run_says_what_to_install(tmp_path, monkeypatch):
+    with ChatServer() as server, quick(server, cache=tmp_path / "c.sqlite") as client:
+        client.complete(ask(1))
+    monkeypatch.setitem(sys.modules, "openai", None)
+    offline = Client("m", base_url=server.url, cache=tmp_path / "c.sqlite", offline=True)
+    assert offline.complete(ask(1))[0].text == "said: number 1"
+    with pytest.raises(ImportError, match=r"pip install 'fiducial\[llm\]'"):
+        Client("m", base_url=server.url).complete(ask(1))
+
+
 def test_it_works_inside_a_running_loop_and_more_than_once():
     async def notebook(client):
         return client.complete(ask(1, 2)), client.complete(ask(3))
@@ -195,10 +205,11 @@ def test_a_bar_with_a_terminal_shows_cost_and_faults(monkeypatch):
 
     monkeypatch.setattr(sys, "stderr", Terminal())
     with ChatServer(faults=["ok", "500"]) as server:
+        # what fails is shown at once, what comes back at most ten times a second
         quick(server, prices=Prices(1000, 2000), concurrency=1).complete(ask(1, 2))
         shown = sys.stderr.getvalue()
-        # (4 * 1000 + 3 * 2000) / 1e6 = .01 USD a reply
-        assert "0.0200 USD, 1 faults" in shown
+        # (4 * 1000 + 3 * 2000) / 1e6 = .01 USD for the first reply
+        assert "0.0100 USD, 1 faults" in shown
         monkeypatch.setattr(sys, "stderr", Terminal())
         quick(server, progress=False).complete(ask(1, 2))
         assert sys.stderr.getvalue() == ""

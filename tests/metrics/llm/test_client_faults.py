@@ -143,6 +143,15 @@ def test_a_real_clock_waits_too():
         assert 0.4 <= time.monotonic() - start < 10
 
 
+def test_an_endpoint_that_asks_to_come_back_at_once_is_not_hammered():
+    with ChatServer(faults=["429 wait"] * 12) as server:
+        server.retry_after = "0"
+        client = quick(server, concurrency=1)
+        assert client.complete(ask(1))[0].text == "said: number 1"
+        # pauses are even between 0 and .5, 1, 2, ... 60 s: their mean sum over 12 is 213 s
+        assert 60 < client.clock.now < 400
+
+
 def test_a_wait_that_is_too_long_ends_the_run():
     with ChatServer(faults=["ok", "429 wait"]) as server:
         server.retry_after = "3600"
