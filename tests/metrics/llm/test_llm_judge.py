@@ -120,7 +120,9 @@ def test_fuzzing_over_http_is_the_offline_score(over_http: tuple[World, LLMJudge
     here, judge = over_http
     asked = exams(here, 4)
     marked = {one.number: fuzz(asked[one.number], one) for one in here.latents}
-    online, offline = (fuzzing(here.explanations, marked, one) for one in (judge, PredicateJudge(here.facts)))
+    online, offline = (
+        fuzzing(here.explanations, marked, one, null=False) for one in (judge, PredicateJudge(here.facts))
+    )
     assert repr(online) == repr(offline)
     assert all(one.n_active and not one.failed for one in online)
     assert any(one.n_silent for one in online)
@@ -140,7 +142,7 @@ def test_fuzzing_of_squares_over_http_is_the_offline_score(over_http: tuple[Worl
         )
         for one in said
     }
-    online, offline = (fuzzing(said, marked, one) for one in (judge, PredicateJudge(here.facts)))
+    online, offline = (fuzzing(said, marked, one, null=False) for one in (judge, PredicateJudge(here.facts)))
     assert repr(online) == repr(offline)
     assert any(one.tp for one in online)
 
@@ -149,7 +151,9 @@ def test_simulation_over_http_is_the_offline_score(over_http: tuple[World, LLMJu
     here, judge = over_http
     pieces = windows(here.facts, 6)
     asked = {one.number: top_and_random(one, pieces, n=10) for one in here.latents}
-    online, offline = (simulation(here.explanations, asked, one) for one in (judge, PredicateJudge(here.facts)))
+    online, offline = (
+        simulation(here.explanations, asked, one, null=False) for one in (judge, PredicateJudge(here.facts))
+    )
     assert repr(online) == repr(offline)
     assert any(np.isfinite(one.r) for one in online)
 
