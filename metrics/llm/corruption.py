@@ -47,6 +47,7 @@ _SIDES = {"mine": "yours", "yours": "mine", "white": "black", "black": "white", 
 _SIDE = re.compile(r"\b(mine|yours|white|black|IO|S)\b")
 _SQUARE = re.compile(r"\b([a-h])([1-8])\b")
 _STEPS = [(1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (1, -1), (-1, 1), (-1, -1)]
+_MATCHED = 0.25  # difference in prevalence, relative, up to which a literal holds about as often
 _PAIRS = 400  # conjunctions tried for a prevalence that no literal has
 
 
@@ -208,34 +209,42 @@ def _most_common(some: list[Predicate], facts: Facts) -> Predicate:
 
 def _renamed(right: Predicate, facts: Facts, rename: Callable[[str], str]) -> Predicate | None:
     """Every fact under another name, where that is one; None if none is."""
-    wrong, changed = right, False
+    return _renamed_as_far_as_possible(right, facts, rename)[0]
+
+
+def _renamed_as_far_as_possible(
+    right: Predicate, facts: Facts, rename: Callable[[str], str]
+) -> tuple[Predicate | None, int]:
+    """The same, and how many literals have another name."""
+    wrong, changed = right, 0
     for place, leaf in enumerate(literals(right)):
         atom = leaf.part if isinstance(leaf, Not) else leaf
         if isinstance(atom, Atom) and (name := rename(atom.name)) != atom.name and name in facts.index:
             wrong = with_literal(wrong, place, Not(Atom(name)) if isinstance(leaf, Not) else Atom(name))
-            changed = True
-    return wrong if changed else None
+            changed += 1
+    return (wrong if changed else None), changed
 
 
 def _neighbour_square(right: Predicate, facts: Facts, seed: int) -> Predicate | None:
-    """All squares moved by the same step, the first in a seeded order with which a fact of another name is met."""
+    """All squares moved by the same step: of the steps that move most facts, the first in a seeded order."""
+    found: list[tuple[Predicate | None, int]] = []
     for step in generator_of(seed, to_text(right), "neighbour square").permutation(len(_STEPS)).tolist():
         across, up = _STEPS[step]
 
         def moved(name: str, across: int = across, up: int = up) -> str:
             return _SQUARE.sub(lambda found: chr(ord(found[1]) + across) + chr(ord(found[2]) + up), name)
 
-        if (wrong := _renamed(right, facts, moved)) is not None:
-            return wrong
-    return None
+        found.append(_renamed_as_far_as_possible(right, facts, moved))
+    return max(found, key=lambda one: one[1])[0]
 
 
 def _matched(right: Predicate, choice: Choice, seed: int) -> Predicate | None:
     free, text = choice.free(atoms(right)), to_text(right)
     distance = np.abs(choice.on - choice.n)
-    single = choice.near(free, distance, seed, text, "random")
+    close = free & (distance <= _MATCHED * choice.n)
+    single = choice.near(close if close.any() else free, distance, seed, text, "random")
     places = np.flatnonzero(free[: choice.n_atoms])
-    if single is None or len(places) < 2 or distance[free].min() <= 0.25 * choice.n:
+    if single is None or len(places) < 2 or close.any():
         return single
     generator = generator_of(seed, text, "random pairs")
     pairs = np.stack([generator.choice(places, 2, replace=False) for _ in range(_PAIRS)])
