@@ -28,7 +28,7 @@ STYLES = ("record", "grid", "list", "fen", "moves")
 PERSPECTIVE = "fixed"
 KINDS = (chess.KING, chess.QUEEN, chess.ROOK, chess.BISHOP, chess.KNIGHT, chess.PAWN)
 _LETTERS = {(kind, colour): chess.Piece(kind, colour).symbol() for kind in KINDS for colour in chess.COLORS}
-_KEPT = 4096  # games of which the boards stay in memory, 64 to a game
+_KEPT = 1024  # games of which the boards stay in memory: 26 kB for 64 moves
 
 
 def legend(form: Form) -> str:
