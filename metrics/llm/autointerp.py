@@ -28,7 +28,8 @@ Differences from published code
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import asdict
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,20 +39,14 @@ from ..score import Score, stamped
 from .asking import Failures
 from .autointerp_score import exact_score, judged_score, nothing, simulated_score
 from .detection import detection
-from .examples import fuzz
+from .exams import Examiner, ExamSettings, best_predicates
 from .facts import Facts
 from .fuzzing import fuzzing
 from .latents import eligible, latents_of, pick
-from .negatives import neighbours
-from .nouns import Explainer, Judge, Latent, Negatives, Sampling
-from .predicate import Predicate
+from .nouns import Explainer, Judge
 from .records import PROPERTIES
-from .sampling import Sampler
-from .simulation import simulation, top_and_random, windows
+from .simulation import simulation
 from .truth_counts import exact_counts, facts_from
-
-if TYPE_CHECKING:
-    from ...models.dictionary import Codes
 
 __all__ = ["PROPERTIES", "SCORERS", "Scorer", "autointerp"]
 
@@ -75,13 +70,7 @@ def autointerp(
     n_latents: int = 64,
     min_active: int = 20,
     min_games: int = 5,
-    sampling: Sampling = "quantile",
-    negatives: Negatives = "random",
-    n_active: int = 50,
-    n_silent: int = 50,
-    n_windows: int = 20,
-    fuzzing_window: int = 4,
-    simulation_window: int = 8,
+    exam: ExamSettings | None = None,
     per_question: int = 5,
     failures: Failures = "drop",
     rates: tuple[float, float] | None = None,
@@ -107,13 +96,9 @@ def autointerp(
         n_latents: how many latents are sampled, at most.
         min_active: a latent fires at so many positions on either side of the split, or is left out.
         min_games: likewise in so many games.
-        sampling: which active examples explainers are shown.
-        negatives: which silent examples judges are asked about.
-        n_active: active examples in an exam.
-        n_silent: silent ones.
-        n_windows: stretches to simulate, half of them the strongest.
-        fuzzing_window: positions in a stretch with marks, at least 2.
-        simulation_window: positions in a stretch to simulate, at least 2.
+        exam: which examples explainers are shown and judges are asked about, and how many; `ExamSettings()` by default:
+            50 active positions by tenths of their strength, 50 random silent ones, stretches of 4 positions to mark
+            and of 8 to simulate.
         per_question: examples in one question.
         failures: what is done with examples that have no answer: `drop`, `wrong` (not of simulations) or `raise`.
         rates: the judge's (e_pos, e_neg), where they are known.
@@ -134,6 +119,7 @@ def autointerp(
     """
     if unknown := [name for name in scorers if name not in SCORERS]:
         raise KeyError(f"no scorer named {unknown[0]!r}; there are {', '.join(SCORERS)}")
+    settings = exam or ExamSettings()
     codes = as_codes(latents)
     facts = facts_from(labels, names, game_id, position, train, counters or {}, hidden)
     among = eligible(codes, facts, min_active=min_active, min_games=min_games)
@@ -149,55 +135,35 @@ def autointerp(
         wanted = ("explanation_f1_score", *(f"{name}_score" for name in scorers))
         return stamped({name: nothing(name, "no latent fires often enough", details) for name in wanted}, PROPERTIES)
     explainer, judge = explainer or best_predicates(facts, chosen), judge or executing_judge(facts, seed)
-    details |= {"explainer": explainer.name, "judge": judge.name, "sampling": sampling, "negatives": negatives}
-    sampler = Sampler(facts, seed=seed, sae=sae)
-    explanations = explainer.explain([sampler.shown(latent, sampling=sampling) for latent in chosen.values()])
-    failed = Counter(one.failure for one in explanations if one.failure)
-    details["explanations_failed"] = dict(failed)
+    details |= {"explainer": explainer.name, "judge": judge.name, **asdict(settings)}
+    examiner = Examiner(facts, codes, chosen, settings, follow=position is not None, seed=seed, sae=sae)
+    explanations = explainer.explain([examiner.shown(number) for number in chosen])
+    details["explanations_failed"] = dict(Counter(one.failure for one in explanations if one.failure))
     exact = {one.latent: exact_counts(one, chosen[one.latent], facts) for one in explanations}
     bootstrap = {"n_resamples": n_resamples, "seed": seed}
     found = {"explanation_f1_score": exact_score(explanations, exact, chosen, facts, details, null=null, **bootstrap)}
-    prevalence = {number: float(among.rates[number]) for number in chosen}
     common: dict[str, Any] = {"failures": failures, "null": null, "seed": seed}
+    binary: dict[str, Any] = {"per_question": per_question, "rates": rates, **common}
     if "detection" in scorers:
-        extra = _for_negatives(negatives, codes, facts, chosen)
-        exams = {
-            number: sampler.exam(
-                one, n_active=n_active, n_silent=n_silent, negatives=negatives, **extra.get(number, {})
-            )
-            for number, one in chosen.items()
-        }
-        scores = detection(
-            explanations, exams, judge, per_question=per_question, prevalence=prevalence, rates=rates, **common
-        )
+        exams = {number: examiner.positions(number) for number in chosen}
+        prevalence = {number: float(among.rates[number]) for number in chosen}
+        scores = detection(explanations, exams, judge, prevalence=prevalence, **binary)
         found["detection_score"] = judged_score("detection_score", scores, explanations, exact, details, **bootstrap)
-    if apart := _apart(facts, position):
+    if examiner.apart:
         for name in ("fuzzing", "simulation"):
             if name in scorers:
-                found[f"{name}_score"] = nothing(f"{name}_score", apart, details)
+                found[f"{name}_score"] = nothing(f"{name}_score", examiner.apart, details)
         return stamped(found, PROPERTIES)
     if "fuzzing" in scorers:
-        wide = Sampler(facts, window=fuzzing_window, seed=seed, sae=sae)
-        exams = {
-            number: fuzz(wide.exam(one, n_active=n_active, n_silent=n_silent), one, seed=seed, sae=sae)
-            for number, one in chosen.items()
-        }
-        scores = fuzzing(explanations, exams, judge, per_question=per_question, rates=rates, **common)
+        marked = {number: examiner.marked(number) for number in chosen}
+        scores = fuzzing(explanations, marked, judge, **binary)
         found["fuzzing_score"] = judged_score("fuzzing_score", scores, explanations, exact, details, **bootstrap)
     if "simulation" in scorers:
-        pieces = windows(facts, simulation_window)
-        tested = {number: top_and_random(one, pieces, n=n_windows, seed=seed) for number, one in chosen.items()}
+        tested = {number: examiner.stretches(number) for number in chosen}
         common["failures"] = "drop" if failures == "wrong" else failures
         simulated = simulation(explanations, tested, judge, **common)
         found["simulation_score"] = simulated_score(simulated, explanations, exact, details, **bootstrap)
     return stamped(found, PROPERTIES)
-
-
-def best_predicates(facts: Facts, latents: Mapping[int, Latent]) -> Explainer:
-    """The default explainer: the best predicate of each latent on all choosing positions."""
-    from .predicate_search import PredicateExplainer
-
-    return PredicateExplainer(facts, latents, rows="all")
 
 
 def executing_judge(facts: Facts, seed: int) -> Judge:
@@ -205,27 +171,3 @@ def executing_judge(facts: Facts, seed: int) -> Judge:
     from .predicate_judge import PredicateJudge
 
     return PredicateJudge(facts, seed=seed)
-
-
-def _apart(facts: Facts, position: NDArray[np.integer] | None) -> str:
-    """Why there are no stretches of games; empty if there are."""
-    if position is None:
-        return "positions of this sample do not follow each other"
-    return "" if windows(facts, 2) else "no reporting game has two positions"
-
-
-def _for_negatives(
-    kind: Negatives, codes: "Codes", facts: Facts, chosen: Mapping[int, Latent]
-) -> dict[int, dict[str, Any]]:
-    """What harder negatives need of each latent: its neighbours, or its best description (not the one under test)."""
-    if kind == "neighbour latent":
-        rows = facts.rows_of(True)
-        close = {number: neighbours(codes, None, number, rows=rows) for number in chosen}
-        others = latents_of(codes, sorted({other for near in close.values() for other in near}))
-        return {number: {"neighbours": [others[other] for other in near]} for number, near in close.items()}
-    if kind == "one literal away":
-        sampler = Sampler(facts)
-        best = best_predicates(facts, chosen).explain([sampler.shown(one) for one in chosen.values()])
-        described: dict[int, Predicate] = {one.latent: one.predicate for one in best if one.predicate is not None}
-        return {number: {"predicate": predicate} for number, predicate in described.items()}
-    return {}

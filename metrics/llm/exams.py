@@ -107,7 +107,7 @@ class Examiner:
         """What an explainer sees of a latent."""
         s = self.settings
         extra = self._extra.get(number, {}) if s.n_contrast else {}
-        kind = "random" if s.negatives == "one literal away" and not extra else s.negatives
+        kind = s.negatives if s.n_contrast and (extra or s.negatives != "one literal away") else "random"
         return self._sampler.shown(
             self.latents[number],
             sampling=s.sampling,

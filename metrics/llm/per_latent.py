@@ -26,8 +26,23 @@ from numpy.typing import NDArray
 from ..score import game_weights, interval
 from .asking import Asked
 from .nouns import Mode
+from .predicate_judge import corrected_ba as without_judge_errors
+from .predicate_judge import wilson
 
-Z = 1.959963984540054  # of a 95 % interval
+__all__ = [
+    "LatentScore",
+    "auroc",
+    "balanced_interval",
+    "mean_over_latents",
+    "natural_precision",
+    "pooled",
+    "quartiles",
+    "score_latent",
+    "table",
+    "unscored",
+    "wilson",
+    "without_judge_errors",
+]
 N_QUANTILES = 10
 
 
@@ -182,20 +197,6 @@ def unscored(latent: int, mode: Mode, reason: str) -> LatentScore:
     return LatentScore(latent, mode, 0, 0, 0, 0, nan, tenths, nan, nan, {reason: 1}, 0, reason)
 
 
-def wilson(successes: int, n: int) -> tuple[float, float]:
-    """95 % Wilson interval of a share; NaN without trials.
-
-    >>> [round(end, 4) for end in wilson(8, 10)]
-    [0.4902, 0.9433]
-    """
-    if n == 0:
-        return nan, nan
-    p, z2 = successes / n, Z * Z
-    middle = (p + z2 / (2 * n)) / (1 + z2 / n)
-    half = Z * sqrt(p * (1 - p) / n + z2 / (4 * n * n)) / (1 + z2 / n)
-    return max(0.0, middle - half), min(1.0, middle + half)
-
-
 def balanced_interval(tp: int, n_active: int, tn: int, n_silent: int) -> tuple[float, float]:
     """95 % interval of balanced accuracy from the Wilson intervals of its two independent shares.
 
@@ -229,16 +230,6 @@ def natural_precision(tpr: float, tnr: float, prevalence: float) -> float:
     """
     right, wrong = prevalence * tpr, (1 - prevalence) * (1 - tnr)
     return right / (right + wrong) if right + wrong > 0 else nan
-
-
-def without_judge_errors(balanced_accuracy: float, e_pos: float, e_neg: float) -> float:
-    """Balanced accuracy that a judge without errors would have seen; NaN for a judge that is no better than chance.
-
-    >>> round(without_judge_errors(0.9, 0.1, 0.1), 12)
-    1.0
-    """
-    kept = 1 - e_pos - e_neg
-    return 0.5 + (balanced_accuracy - 0.5) / kept if kept > 0 else nan
 
 
 def table(scores: Sequence[LatentScore]) -> dict[str, list[Any]]:

@@ -3,6 +3,7 @@
 import numpy as np
 from fiducial.metrics.llm.autointerp import autointerp
 from fiducial.metrics.llm.autointerp_saebench import autointerp_saebench
+from fiducial.metrics.llm.exams import ExamSettings
 
 
 def autointerp_scores(arrays, n_resamples):
@@ -19,6 +20,6 @@ def autointerp_scores(arrays, n_resamples):
         "n_resamples": n_resamples,
     }
     return {
-        **autointerp(arrays["latents"], arrays["labels"], n_active=20, n_silent=20, **common),
+        **autointerp(arrays["latents"], arrays["labels"], exam=ExamSettings(n_active=20, n_silent=20), **common),
         **autointerp_saebench(arrays["latents"], arrays["labels"], **common),
     }

@@ -9,6 +9,7 @@ from fiducial.metrics.llm.asking import Asked
 from fiducial.metrics.llm.autointerp import SCORERS, autointerp
 from fiducial.metrics.llm.autointerp_saebench import NONE, accuracy_of, autointerp_saebench, posed
 from fiducial.metrics.llm.examples import windows_of
+from fiducial.metrics.llm.exams import ExamSettings
 from fiducial.metrics.llm.latents import latents_of
 from fiducial.metrics.llm.nouns import NEGATIVES, Example, Explanation
 from fiducial.metrics.llm.predicate import Atom
@@ -135,7 +136,7 @@ def test_explainers_see_choosing_games_only_and_judges_the_others():
 
 @pytest.mark.parametrize("negatives", [kind for kind in NEGATIVES if kind != "one literal away"])
 def test_every_kind_of_negative(negatives):
-    found = scored(negatives=negatives, scorers=("detection",))["detection_score"]
+    found = scored(exam=ExamSettings(negatives=negatives), scorers=("detection",))["detection_score"]
     assert found.value == 1
     assert found.details["negatives"] == negatives
 
@@ -174,7 +175,7 @@ def test_negatives_one_literal_away_show_what_random_ones_hide():
     one = planted()[:, :1]
     asked = {"explainer": AtomExplainer({0: "fact 7"}), "scorers": ("detection",), "min_active": 10}
     found = {
-        kind: autointerp(one, LABELS, **arrays(negatives=kind, **asked))["detection_score"]
+        kind: autointerp(one, LABELS, **arrays(exam=ExamSettings(negatives=kind), **asked))["detection_score"]
         for kind in ("random", "one literal away")
     }
     random, near = (found[kind].features for kind in ("random", "one literal away"))
@@ -210,6 +211,17 @@ def test_executed_truth_against_scikit_learn():
     never = counts(np.zeros(4, np.bool_), np.array([True, False, False, False]))
     assert isnan(never["precision"])
     assert never["exact_f1"] == 0
+
+
+def test_executed_truth_is_that_of_the_other_count():
+    from fiducial.metrics.llm.truth import exact
+
+    facts = facts_of(LABELS, GAMES, TRAIN, POSITION)
+    one = latents_of(Codes.from_dense(planted()), [3])[3]
+    mine, other = exact_counts(Explanation(3, "", Atom("fact 7")), one, facts), exact(Atom("fact 7"), one, facts)
+    assert (mine["precision"], mine["recall"], mine["exact_f1"], mine["iou"]) == pytest.approx(
+        (other.precision, other.recall, other.f1, other.iou)
+    )
 
 
 def test_facts_from_any_labels():
