@@ -55,9 +55,8 @@ PROPERTIES: dict[str, Properties] = {
         chance=".714 for who always says no, and what shuffled explanations score, shown as floors",
         needs=("latents", "labels", "game_id", "position", "train"),
         symmetries=("positive rescaling", "dead latent"),
-        notices=(),
+        notices=("noise", "random"),
         limits="Windows that count as silent are not looked at: where latents fire often, right answers are wrong.",
-        claims=("random",),
     ),
 }
 

@@ -14,7 +14,7 @@ PROPERTIES: dict[str, Properties] = {
         chance="1/2, and what shuffled explanations score, shown as a floor",
         needs=_NEEDS,
         symmetries=_SAME,
-        notices=("random",),
+        notices=("noise", "random"),
         limits="With random silent positions a label that is far too broad scores nearly 1; read the precision at "
         "natural prevalence beside it.",
     ),
@@ -26,7 +26,7 @@ PROPERTIES: dict[str, Properties] = {
         chance="1/2, and what shuffled explanations score, shown as a floor",
         needs=_NEEDS,
         symmetries=_SAME,
-        notices=("random",),
+        notices=("noise", "random"),
         limits="Wrong marks stand in other stretches, so that a label of the whole game can pass; where stretches with "
         "more wrong than right marks are drawn, all of them fit less often, and chance lies above 1/2: read the floor.",
     ),
@@ -38,7 +38,7 @@ PROPERTIES: dict[str, Properties] = {
         chance="0, and what shuffled explanations score, shown as a floor",
         needs=_NEEDS,
         symmetries=_SAME,
-        notices=("random",),
+        notices=("noise", "random"),
         limits="Latents whose simulation is constant have no correlation and are left out; a predicate knows on and "
         "off, no strength.",
     ),
@@ -50,7 +50,7 @@ PROPERTIES: dict[str, Properties] = {
         chance="what shuffled explanations and random facts of the same frequency score, shown as floors",
         needs=_NEEDS,
         symmetries=(*_SAME, "game order"),
-        notices=("random",),
+        notices=("noise", "random"),
         limits="Knows only what facts and the language of predicates can say; free text has to be translated first.",
     ),
 }
