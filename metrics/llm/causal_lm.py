@@ -12,7 +12,8 @@ Differences from published code
 """
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -89,11 +90,13 @@ class CausalLM:
 
         given = str(folder) if folder.is_dir() else str(path)
         local: dict[str, Any] = {"local_files_only": not hub, "trust_remote_code": False}
-        tokenizer: Any = AutoTokenizer.from_pretrained(given, **local)
-        model: Any = AutoModelForCausalLM.from_pretrained(
-            given, dtype=getattr(torch, dtype), use_safetensors=True, **local
-        )
-        return cls(model.to(device), tokenizer, folder.name, batch_tokens=batch_tokens)
+        with without_bars():
+            tokenizer: Any = AutoTokenizer.from_pretrained(given, **local)
+            model: Any = AutoModelForCausalLM.from_pretrained(
+                given, dtype=getattr(torch, dtype), use_safetensors=True, **local
+            )
+        model.to(device)
+        return cls(model, tokenizer, folder.name, batch_tokens=batch_tokens)
 
     def __repr__(self) -> str:
         return f"CausalLM({self.name!r})"
@@ -220,6 +223,20 @@ class CausalLM:
             for i, member in enumerate(batch):
                 body = bodies[member]
                 found[member] = _picked(torch.cat([last, logits[i, : len(body) - 1]]), body)
+
+
+@contextmanager
+def without_bars() -> Iterator[None]:
+    """Models of transformers load without a progress bar; afterwards bars are as they were."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
 
 
 def _picked(logits: "torch.Tensor", ids: Sequence[int]) -> NDArray[np.float64]:

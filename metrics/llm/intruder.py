@@ -97,7 +97,7 @@ def lineups(
         made: list[Lineup] = []
         for _ in range(n_tests if full and silent else 0):
             members = full[int(generator.integers(len(full)))]
-            shown = [examples[i] for i in generator.choice(members, n_shown - 1, replace=False)]
+            shown: list[Example] = [examples[i] for i in generator.choice(members, n_shown - 1, replace=False)]
             place = int(generator.integers(n_shown))
             shown.insert(place, _as_marked(examples[int(generator.choice(silent))], shown, generator))
             made.append(Lineup(latent, tuple(shown), place))
@@ -213,5 +213,6 @@ def _as_marked(example: Example, shown: Sequence[Example], generator: np.random.
 
 
 def _oddest(vectors: NDArray[np.float32]) -> int:
-    near = vectors @ vectors.T
-    return int(np.argmin(np.round(near.sum(1) - np.diag(near), 6)))
+    near: NDArray[np.float32] = vectors @ vectors.T
+    others: NDArray[np.float32] = near.sum(1) - np.diag(near)
+    return int(np.argmin(np.round(others, 6)))
