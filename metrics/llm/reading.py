@@ -16,7 +16,7 @@ from .predicate import Predicate
 Logprobs = Sequence[tuple[str, Mapping[str, float]]]
 
 _LIST = re.compile(r"\[([^\[\]{}]*)\]")
-_BARE = re.compile(r"[\s`]*[\w.+-]+(?:\s*[,;\s]\s*[\w.+-]+)*\s*[,.]?[\s`]*")
+_BARE = re.compile(r"[\s`]*[\w.+-]+(?:[,;\s]+[\w.+-]+)*[\s,.`]*")
 _WORDS = {"true": 1.0, "false": 0.0, "yes": 1.0, "no": 0.0}
 _BITS = {"1": True, "true": True, "0": False, "false": False}
 _MARKUP = r"[\s*_`#>\-]*"

@@ -147,3 +147,10 @@ def test_ratings() -> None:
     assert str(read_ratings(Reply('{"fog": true}'), ["fog"], 4)).startswith("bad value")
     assert str(read_ratings(Reply("fog 4"), ["fog"], 4)).startswith("no ratings")
     assert str(read_ratings(Reply('{"fog": ', finish_reason="length"), ["fog"], 4)).startswith("cut off")
+
+
+def test_long_nonsense_is_read_in_no_time() -> None:
+    for text in ("a" + " " * 20_000 + "\x00", "1, " * 5_000 + "?", "[" * 20_000, "{" * 20_000, ">" * 20_000 + "x"):
+        assert isinstance(read_list(text, 3), str)
+        assert isinstance(read_ratings(Reply(text), ["fog"], 4), str)
+        assert read_explanation(Reply(text))[1]
