@@ -134,10 +134,11 @@ class Sender:
         self, job: Job, transport: Transport, gate: Gate, failed: Callable[[], None]
     ) -> list[dict[str, Any]] | Fault | None:
         """Values of a job, why there are none, or None if the run has ended."""
-        first, tries = self._clock(), 0
+        first, tries = float("inf"), 0
         cost = self._budget.cost(*job.expected)
         while await gate.enter(cost):
             sent_at = self._clock()
+            first = min(first, sent_at)  # waiting for a place is not the request's own time
             try:
                 values = job.read(await transport.send(job.kind, job.body))
                 self._keep(job, values)

@@ -17,7 +17,11 @@ from .chat_helpers import ask, quick
 
 SECRET = "sk-never-on-disk-987654321"
 SCRIPT = """
-import sys
+import sys, types
+import fiducial
+# the client needs no other metric: without them (and torch) the process starts in a fraction of the time
+metrics = sys.modules["fiducial.metrics"] = types.ModuleType("fiducial.metrics")
+metrics.__path__ = [fiducial.__path__[0] + "/metrics"]
 from fiducial.metrics.llm.client import Client
 from fiducial.metrics.llm.nouns import Request
 client = Client("m", base_url=sys.argv[1], cache=sys.argv[2], concurrency=int(sys.argv[3]))
