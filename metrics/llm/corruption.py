@@ -1,9 +1,9 @@
 """Explanations made wrong in known ways, so that scorers can be asked whether they notice.
 
-Conventions   Only the language is changed: a fact is dropped, added, exchanged or negated. What a corruption does to the
-              truth is measured on the given positions (`truth.overlap`), never assumed. A kind that a predicate does
-              not allow is left out, and so is one that changes nothing. The same seed gives the same corruptions of a
-              predicate, whatever else is corrupted.
+Conventions   Only the language is changed: a fact is dropped, added, exchanged or negated. What a corruption does to
+              the truth is measured on the given positions (`truth.overlap`), never assumed. A kind that a predicate
+              does not allow is left out, and so is one that changes nothing. The same seed gives the same corruptions
+              of a predicate, whatever else is corrupted.
 References    The pitfalls that published scores are warned of: labels too broad (top-activating examples of a rarer
               latent), too narrow, one meaning of several.
 """
@@ -178,8 +178,8 @@ def replaced(predicate: Predicate, facts: Facts, share: float, seed: int = 0) ->
 
 def _too_broad(right: Predicate, facts: Facts, choice: Choice, seed: int) -> Predicate | None:
     if isinstance(right, And):
-        kept = [right.parts[:i] + right.parts[i + 1 :] for i in range(len(right.parts))]
-        return _most_common([And(parts) if len(parts) > 1 else parts[0] for parts in kept], facts)
+        kept = [[part for part in right.parts if part is not left] for left in right.parts]
+        return _most_common([And(tuple(parts)) if len(parts) > 1 else parts[0] for parts in kept], facts)
     n, free = choice.n, choice.free(atoms(right))
     implied = np.flatnonzero(free & (choice.tp == n) & (choice.on >= 1.5 * n))
     implied = implied[implied < choice.n_atoms]  # facts, not the absence of others
@@ -192,9 +192,7 @@ def _too_broad(right: Predicate, facts: Facts, choice: Choice, seed: int) -> Pre
 def _too_narrow(right: Predicate, choice: Choice, seed: int) -> Predicate | None:
     if choice.n < 2:
         return None
-    other = choice.near(
-        choice.free(atoms(right)), np.abs(choice.tp - choice.n / 3), seed, to_text(right), "too narrow"
-    )
+    other = choice.near(choice.free(atoms(right)), np.abs(choice.tp - choice.n / 3), seed, to_text(right), "too narrow")
     return None if other is None else And((right, other))
 
 
@@ -228,7 +226,8 @@ def _renamed_as_far_as_possible(
 def _neighbour_square(right: Predicate, facts: Facts, seed: int) -> Predicate | None:
     """All squares moved by the same step: of the steps that move most facts, the first in a seeded order."""
     found: list[tuple[Predicate | None, int]] = []
-    for step in generator_of(seed, to_text(right), "neighbour square").permutation(len(_STEPS)).tolist():
+    steps: list[int] = generator_of(seed, to_text(right), "neighbour square").permutation(len(_STEPS)).tolist()
+    for step in steps:
         across, up = _STEPS[step]
 
         def moved(name: str, across: int = across, up: int = up) -> str:

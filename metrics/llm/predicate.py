@@ -1,8 +1,8 @@
 """Predicates over named facts: a small language in which an explanation can be executed.
 
 Conventions   A literal is an atom, a comparison or the negation of one. Two predicates are equal as written if their
-              canonical forms are; they mean the same on a set of positions if they hold at the same ones (`truth_hash`).
-              A square is named by a letter a-h and a digit 1-8.
+              canonical forms are; they mean the same on a set of positions if they hold at the same ones
+              (`truth_hash`). A square is named by a letter a-h and a digit 1-8.
 """
 
 import hashlib
@@ -146,7 +146,7 @@ def canonical(p: Predicate) -> Predicate:
 
 
 def _join(kind: type[And] | type[Or], parts: tuple[Predicate, ...]) -> Predicate:
-    return kind(parts) if len(parts) > 1 else parts[0]
+    return kind(parts) if len(parts) > 1 else next(iter(parts))
 
 
 def _joined(kind: type[And] | type[Or], parts: tuple[Predicate, ...]) -> Predicate:
@@ -184,7 +184,8 @@ def evaluate(p: Predicate, facts: "Facts", rows: NDArray[np.int64] | slice = sli
         case Or(parts):
             return np.logical_or.reduce([evaluate(part, facts, rows) for part in parts])
         case AtLeast(k, parts):
-            return np.sum([evaluate(part, facts, rows) for part in parts], axis=0, dtype=np.int64) >= k
+            held = np.stack([evaluate(part, facts, rows) for part in parts]).sum(axis=0, dtype=np.int64)
+            return np.asarray(held >= k, np.bool_)
 
 
 def close_to(name: str, names: tuple[str, ...]) -> str:

@@ -1,3 +1,4 @@
+# pyright: basic, reportUntypedFunctionDecorator=false, reportCallIssue=false, reportMissingTypeStubs=false
 """Counts of two sets together, without storing their intersection: twenty times as fast as numpy."""
 
 from typing import Any

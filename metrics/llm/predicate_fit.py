@@ -2,17 +2,18 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .predicate import And, Or, Predicate, canonical, n_literals, negated, order
-from .predicate_bits import AtomBits, count_both, pack
+from .predicate_bits import AtomBits, count_both, pack, popcount
 
 Ints: TypeAlias = NDArray[np.int64]
 Objective: TypeAlias = Callable[[Ints, Ints, int, int], NDArray[np.float64]]
 _EQUAL = 1e-12
+_SPLIT, _SPLIT_POOL = 3, 20  # literals that are set apart, and others paired beside each
 
 
 def balanced_accuracy_of(tp: Ints, on: Ints, n_fires: int, n_rows: int) -> NDArray[np.float64]:
@@ -82,7 +83,7 @@ def search(
     """
     if fires.shape != (bits.n_rows,) or fires.all() or not fires.any():
         raise ValueError(f"fires must be [{bits.n_rows}] with both values, got {list(fires.shape)}, {int(fires.sum())}")
-    fit = _Fit(bits, fires, objective, beam)
+    fit = _Fit(bits.predicates, bits.words, bits.valid, pack(fires), objective, beam)
     best = fit.literals(fit.ranked(fit.values))
     chosen = fit.pool(pool)
     paired = np.unique(chosen % fit.n_atoms)
@@ -92,7 +93,10 @@ def search(
         longer = fit.extended(fit.literals(chosen), paired) if size == 2 else []
         if wide or size > 2:
             longer += fit.extended(best[:beam], np.arange(fit.n_atoms) if wide else paired)
-        best = sorted({one.predicate: one for one in longer}.values(), key=lambda one: (-one.value, order(one.predicate)))
+        distinct = {one.predicate: one for one in longer}.values()
+        best = sorted(distinct, key=lambda one: (-one.value, order(one.predicate)))
+        if wide and size == 3:
+            best += [joined for one in fit.literals(fit.ranked(fit.values)[:_SPLIT]) for joined in fit.split(one)]
         everything += best
     most = _most(everything, penalty)
     tied = [one for one in everything if one.value - penalty * n_literals(one.predicate) >= most - _EQUAL]
@@ -107,16 +111,24 @@ def _most(found: Sequence[_Kept], penalty: float) -> float:
 class _Fit:
     """One latent against all atoms. Literal i < A is atom i, literal A + i its negation."""
 
-    def __init__(self, bits: AtomBits, fires: NDArray[np.bool_], objective: Objective, beam: int) -> None:
-        self.bits, self.objective, self.beam = bits, objective, beam
-        self.n_atoms, self.n_rows, self.n_fires = len(bits.predicates), bits.n_rows, int(fires.sum())
-        words = pack(fires)
-        self.firing = np.flatnonzero(words)  # in all other words it is silent
-        self.latent = words[self.firing]
-        self.fired = bits.words[:, self.firing]
-        tp = count_both(self.latent[None], self.fired)[0]
+    def __init__(
+        self,
+        predicates: tuple[Predicate, ...],
+        atoms: NDArray[np.uint64],
+        valid: NDArray[np.uint64],
+        fires: NDArray[np.uint64],
+        objective: Objective,
+        beam: int,
+    ) -> None:
+        self.predicates, self.atoms, self.valid, self.fires = predicates, atoms, valid, fires
+        self.objective, self.beam, self.n_atoms = objective, beam, len(predicates)
+        self.n_rows, self.n_fires = int(popcount(valid)), int(popcount(fires))
+        self.firing = np.flatnonzero(fires)  # in all other words it is silent
+        self.latent = fires[self.firing]
+        self.fired = atoms[:, self.firing]
+        tp, on = count_both(self.latent[None], self.fired)[0], count_both(valid[None], atoms)[0]
         self.tp = np.concatenate([tp, self.n_fires - tp])
-        self.on = np.concatenate([bits.on, self.n_rows - bits.on])
+        self.on = np.concatenate([on, self.n_rows - on])
         self.values = objective(self.tp, self.on, self.n_fires, self.n_rows)
         self.accuracy = balanced_accuracy_of(self.tp, self.on, self.n_fires, self.n_rows)
 
@@ -136,12 +148,12 @@ class _Fit:
         return first[: max(self.beam, int((values >= best - _EQUAL).sum()))]
 
     def literal(self, i: int) -> Predicate:
-        atom = self.bits.predicates[i % self.n_atoms]
+        atom = self.predicates[i % self.n_atoms]
         return atom if i < self.n_atoms else negated(atom)
 
     def words(self, i: int) -> NDArray[np.uint64]:
-        found = self.bits.words[i % self.n_atoms]
-        return found if i < self.n_atoms else found ^ self.bits.valid
+        found = self.atoms[i % self.n_atoms]
+        return found if i < self.n_atoms else found ^ self.valid
 
     def literals(self, places: Ints) -> list[_Kept]:
         return [
@@ -156,13 +168,40 @@ class _Fit:
             for i in places.tolist()
         ]
 
+    def split(self, one: _Kept) -> list[_Kept]:
+        """A literal or two others together, and a literal and one of two others.
+
+        Where a literal holds, the rest of an `or` does not matter, and where it fails, that of an `and`. The two others
+        are therefore searched at the other positions alone, where they may stand out although they do not at all.
+        """
+        found: list[_Kept] = []
+        for kind, inner in ((Or, And), (And, Or)):
+            mask = self.valid & ~one.words if kind is Or else one.words
+            tp, on = (one.tp, one.on) if kind is Or else (0, 0)
+
+            def moved(more_tp: Ints, more_on: Ints, n: int, rows: int, tp: int = tp, on: int = on) -> NDArray[Any]:
+                return self.objective(more_tp + tp, more_on + on, self.n_fires, self.n_rows)
+
+            fires = self.fires & mask
+            if not fires.any() or np.array_equal(fires, mask):
+                continue
+            part = _Fit(self.predicates, self.atoms & mask, mask, fires, moved, self.beam)
+            chosen = part.pool(_SPLIT_POOL)
+            for pair in part.extended(part.literals(chosen), np.unique(chosen % self.n_atoms)):
+                if isinstance(pair.predicate, inner):
+                    predicate = canonical(kind((one.predicate, pair.predicate)))
+                    words = pair.words | one.words if kind is Or else pair.words & one.words
+                    numbers = pair.tp + tp, pair.on + on, pair.value
+                    found.append(_Kept(predicate, words, *numbers, pair.atoms | one.atoms))
+        return found
+
     def extended(self, base: Sequence[_Kept], among: Ints) -> list[_Kept]:
         """The best of every base joined by and / by or with every atom among some and its negation."""
         m, a = len(among), self.n_atoms
         if not m or not base:
             return []
         joined_words = np.stack([one.words for one in base])
-        both_on = count_both(joined_words, self.bits.words[among])
+        both_on = count_both(joined_words, self.atoms[among])
         both_tp = count_both(joined_words[:, self.firing] & self.latent, self.fired[among])
         base_tp = np.array([one.tp for one in base])[:, None]
         base_on = np.array([one.on for one in base])[:, None]
@@ -179,7 +218,7 @@ class _Fit:
         flat = values.reshape(-1)
         found: list[_Kept] = []
         for place in self.ranked(flat).tolist():
-            kind, i, j = (int(part) for part in np.unravel_index(place, values.shape))
+            kind, i, j = place // (len(base) * 2 * m), place // (2 * m) % len(base), place % (2 * m)
             if not np.isfinite(values[kind, i, j]):
                 continue
             literal = int(literals[j])

@@ -3,14 +3,14 @@
 Question      What would a judge who reads positions perfectly, or errs at a known rate, say to the same questions?
 Equation      e+ = P(no | true), e- = P(yes | false); BA_seen - 1/2 = (1 - e+ - e-) (BA_true - 1/2)
 Conventions   detection   yes if the predicate holds at any position of the example
-              fuzzing     yes if it holds at every marked position; with marked squares, if it holds at the last position
-                          and speaks of every marked square
+              fuzzing     yes if it holds at every marked position; with marked squares, if it holds at the last
+                          position and speaks of every marked square
               simulation  10 where it holds, 0 elsewhere
               Errors depend on seed, latent, mode and example alone: asking in another order or in other batches gives
               the same answers. Of 0.5 and more a probability says yes.
 References    The correction is that of Rogan and Gladen (1978) for a prevalence, here applied to both classes.
-Differences   Published judges answer with a placeholder or with nothing if they cannot be read; here an explanation that
-              cannot be executed gives a failed answer, which is counted and never scored.
+Differences   Published scorers count unreadable answers as wrong, or drop them unseen; here an explanation that cannot
+              be executed gives a failed answer, which is counted and never scored.
 """
 
 import math

@@ -4,9 +4,10 @@ Question      Which short predicate says where the latent fires? No language mod
 Equation      shown   (TPR + TNR) / 2 - penalty x literals, over the positions that were shown
               all     2 TP / (fires + holds) - penalty x literals, over every choosing position, at natural prevalence
 Conventions   First every literal, then and/or of two out of the union of the 40 best and the 40 that hold most often
-              where the latent fires, then the best of these with one more literal, and so on; `all` also joins the
-              best of every length with every literal there is. Equal values: canonical order. `shown` is what an explainer of the published procedures could know; `all` is close to the best
-              label that this language can give, which is a ceiling, not a procedure. It is greedy beyond two literals.
+              where the latent fires, then the best of these with one more literal, and so on; `all` also joins the best
+              of every length with every literal there is. Equal values: canonical order. `shown` is what an explainer
+              of the published procedures could know; `all` is close to the best label that this language can give,
+              which is a ceiling, not a procedure. It is greedy beyond two literals.
 References    Paulo et al., Automatically Interpreting Millions of Features in Large Language Models, 2024
               (arXiv:2410.13928): examples in, explanation out.
 Differences   Published explainers see examples that the scorers see again; here only positions of choosing games are

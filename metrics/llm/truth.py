@@ -97,7 +97,10 @@ def exact(predicate: Predicate, latent: Latent, facts: Facts, *, n_resamples: in
         drawn = np.zeros((0, len(values)))
     ends = [interval(column[~np.isnan(column)]) for column in drawn.T]
     tp, n_holds, n_fires, n = (int(total) for total in counts.sum(0))
-    return ExactScore(*values, *ends, tp, n_holds, n_fires, n, n_games)
+    names = ("precision", "recall", "f1", "iou", "prevalence", "predicate_prevalence")
+    intervals = {f"{name}_interval": end for name, end in zip(names, ends, strict=True)}
+    shares = dict(zip(names, values, strict=True))
+    return ExactScore(**shares, **intervals, tp=tp, holds=n_holds, fires=n_fires, n_rows=n, n_games=n_games)
 
 
 def _shares(counts: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -149,7 +149,7 @@ def test_always_true_and_errors():
     with pytest.raises(ValueError, match="no other facts than those of 'f'"):
         matched_random(Atom("f"), plain)
     for wrong in (dose, replaced):
-        with pytest.raises(ValueError, match="0 to 1, got 1.2"):
+        with pytest.raises(ValueError, match=r"0 to 1, got 1\.2"):
             wrong(Atom("mine on a1"), FACTS, 1.2)
     with pytest.raises(KeyError, match="no fact named 'mine on d9'"):
         corruptions(Atom("mine on d9"), FACTS)

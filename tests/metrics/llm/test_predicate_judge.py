@@ -109,7 +109,7 @@ def test_limits_of_error_rates():
     facts, questions, truth = many(50)
     wrong = PredicateJudge(facts, e_pos=1.0, e_neg=1.0).answer(questions)
     assert [answer.values[0] == 0 for answer in wrong] == truth.tolist()
-    with pytest.raises(ValueError, match="error rates must lie in 0 to 1, got e_pos=1.5"):
+    with pytest.raises(ValueError, match=r"error rates must lie in 0 to 1, got e_pos=1\.5"):
         PredicateJudge(facts, e_pos=1.5)
     names = {PredicateJudge(facts).name, PredicateJudge(facts, e_pos=0.1).name}
     assert names == {"predicate", "predicate (e+ 0.1, e- 0)"}

@@ -1,4 +1,4 @@
-"""The predicate explainer finds planted truths exactly, agrees with brute force, and depends on nothing but its input."""
+"""The predicate explainer finds planted truths exactly, agrees with brute force, depends on nothing but its input."""
 
 from itertools import combinations
 
@@ -35,6 +35,8 @@ TRUTHS = [
     "fact 3 and not fact 11",
     "fact 20 or fact 21",
     "fact 20 or fact 21 or fact 22",
+    "fact 20 or (fact 21 and fact 22)",
+    "fact 20 and (fact 21 or not fact 22)",
     "fact 0 and fact 1 and not fact 2",
     "ply >= 10",
 ]
