@@ -203,7 +203,7 @@ def test_the_key_is_not_repeated(tmp_path, monkeypatch, caplog, capfd):
         assert client.usage.failures
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.sampled_from(["ok", *PASSING, *LASTING[:4]]), max_size=12), st.integers(1, 6))
 def test_whatever_happens_every_request_is_accounted_for(faults, concurrency):
     with ChatServer(faults=faults) as server:
