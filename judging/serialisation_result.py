@@ -135,9 +135,13 @@ class JudgeErrors:
             if found["schema"] != SCHEMA:
                 raise ValueError(f"{path}: {SCHEMA!r} was expected, got {found['schema']!r}")
             rows: list[dict[str, Any]] = found["rows"]
-            return cls(tuple(JudgeError(**{k: math.nan if v is None else v for k, v in r.items()}) for r in rows))
+            return cls(tuple(JudgeError(**{k: _known(v) for k, v in r.items()}) for r in rows))
         except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"{path} holds no errors of judges: {error}") from error
+
+
+def _known(value: Any) -> Any:
+    return math.nan if value is None else value
 
 
 def _cell(share: float, low: float, high: float) -> str:
