@@ -4,7 +4,7 @@ Several explanations of one latent are no independent cases, so intervals resamp
 explanations. Ranks are those of the whole sample; a resample weighs them.
 """
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -148,7 +148,7 @@ def mean_figure(values: NDArray[np.floating[Any]], *, n_resamples: int = 1000, s
     return Figure(value, float(low), float(high), len(known))
 
 
-def matrix(columns: dict[str, NDArray[np.floating[Any]]]) -> NDArray[np.float64]:
+def matrix(columns: Mapping[str, NDArray[np.floating[Any]]]) -> NDArray[np.float64]:
     """Spearman's rho of every column with every other, pairs without NaN, float64 [C, C]."""
     names = list(columns)
     found = np.eye(len(names))

@@ -68,9 +68,9 @@ def _agreement(axes: Any, made: "JudgesJudged") -> None:
     axes.axvline(0, color=GREY, linewidth=0.8)
     axes.set_yticks(y, names)
     axes.invert_yaxis()
-    axes.set(xlim=(-0.4, 1.02), xlabel="Spearman's rho with the true F1, 95 % interval over latents")
+    axes.set(xlim=(-0.75, 1.02), xlabel="Spearman's rho with the true F1, 95 % interval over latents")
     axes.set_title("A. Does a score rank explanations as the truth does?", loc="left", fontsize=9)
-    axes.legend(frameon=False, loc="lower left", fontsize=7)
+    axes.legend(frameon=True, framealpha=0.9, loc="lower left", fontsize=7)
     _plain(axes)
 
 
@@ -98,7 +98,9 @@ def _doses(axes: Any, made: "JudgesJudged") -> None:
         values = np.array([row["scores"][name].value for row in rows])
         if np.isfinite(values).any():
             axes.plot(x, values, "o-", color=colour, markersize=3, linewidth=1, label=name)
-    axes.set(xlabel="share of an explanation's literals that are replaced", ylabel="mean over latents of trained SAEs")
+    axes.set(
+        xlabel="dose: 1 - IoU that is aimed at, with the best explanation", ylabel="mean over latents of trained SAEs"
+    )
     axes.set_ylim(-0.05, 1.02)
     axes.set_title("C. Dose and response", loc="left", fontsize=9)
     axes.legend(frameon=False, fontsize=6.5, ncols=2)
@@ -117,7 +119,7 @@ def _heat(figure: Any, axes: Any, made: "JudgesJudged") -> None:
     axes.set_xticks(range(len(names)), names, rotation=60, ha="right", fontsize=7)
     axes.set_yticks(range(len(names)), names, fontsize=7)
     axes.tick_params(length=0)
-    axes.set_title("D. Scorers among themselves: Spearman's rho over all explanations", loc="left", fontsize=9)
+    axes.set_title("D. Scorers among themselves (rho)", loc="left", fontsize=9)
     figure.colorbar(image, ax=axes, shrink=0.7)
 
 

@@ -152,7 +152,7 @@ class JudgesJudged:
         return found
 
     def doses(self) -> list[dict[str, Any]]:
-        """By share of the literals replaced: mean truth and scores of those latents that have all doses."""
+        """By dose, the IoU with the best explanation that is lost: mean truth and scores, latents of trained SAEs."""
         names = ["best" if share == 0 else f"dose {share:g}" for share in (0, 0.25, 0.5, 0.75, 1)]
         found: list[dict[str, Any]] = []
         for share, variant in zip((0.0, 0.25, 0.5, 0.75, 1.0), names, strict=True):

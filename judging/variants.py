@@ -13,7 +13,7 @@ from ..metrics.llm.predicate_text import to_text
 from ..metrics.llm.sampling import Sampler
 from .populations import Population
 
-DOSES = (0.25, 0.5, 0.75, 1.0)  # shares of the literals that are replaced
+DOSES = (0.25, 0.5, 0.75, 1.0)  # of the IoU with the right explanation, lost; 1 is another one as common
 FOUND: tuple[Sampling, ...] = ("quantile", "top")
 BEST, SHUFFLED, ALWAYS, MEANT = "best", "shuffled", "always true", "as meant"
 

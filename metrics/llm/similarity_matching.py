@@ -10,6 +10,9 @@ Conventions   A direction of length 0, and a latent that never or always fires a
 Reference     scipy.optimize.linear_sum_assignment.
 """
 
+# pyright: reportMissingTypeStubs=false
+# scipy is not fully typed.
+
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -127,8 +130,8 @@ def match(
     """
     if similarity.ndim != 2 or not np.isfinite(similarity).all():
         raise ValueError(f"similarity must be finite [La, Lb], got {list(similarity.shape)}, perhaps with NaN")
-    rows = np.arange(similarity.shape[0]) if a is None else np.unique(a)
-    columns = np.arange(similarity.shape[1]) if b is None else np.unique(b)
+    rows = _chosen(a, similarity.shape[0])
+    columns = _chosen(b, similarity.shape[1])
     block = similarity[np.ix_(rows, columns)]
     if not block.size:
         empty = np.zeros(0, np.int64)
@@ -144,6 +147,12 @@ def match(
         raise ValueError(f"latents are matched one-to-one or by mutual nearest neighbours, got {how!r}")
     paired = np.flatnonzero(partner >= 0)
     return Matching(rows[paired], columns[partner[paired]], block[paired, partner[paired]], len(rows), len(columns))
+
+
+def _chosen(latents: NDArray[np.int64] | None, n: int) -> NDArray[np.int64]:
+    """Numbers of the latents that may be paired, rising; all of n by default."""
+    found: NDArray[np.int64] = np.arange(n, dtype=np.int64) if latents is None else np.unique(latents)
+    return found
 
 
 def _moments(codes: "Codes") -> tuple[NDArray[np.float64], NDArray[np.float64]]:
