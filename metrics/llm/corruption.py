@@ -166,7 +166,8 @@ def replaced(predicate: Predicate, facts: Facts, share: float, seed: int = 0) ->
         raise ValueError(f"a share lies in 0 to 1, got {share}")
     wrong, leaves = predicate, literals(predicate)
     order = generator_of(seed, to_text(predicate), "replaced").permutation(len(leaves))
-    for place in order[: round(share * len(leaves))].tolist():
+    places: list[int] = order[: round(share * len(leaves))].tolist()
+    for place in places:
         choice = choice_of(facts, evaluate(leaves[place], facts))
         other = choice.near(
             choice.free(atoms(predicate)), np.abs(choice.on - choice.n), seed, to_text(predicate), place

@@ -95,7 +95,7 @@ def search(
             longer += fit.extended(best[:beam], np.arange(fit.n_atoms) if wide else paired)
         distinct = {one.predicate: one for one in longer}.values()
         best = sorted(distinct, key=lambda one: (-one.value, order(one.predicate)))
-        if wide and size == 3:
+        if wide and size == 3 and _most(best, penalty) < 1 - penalty * size - _EQUAL:
             best += [joined for one in fit.literals(fit.ranked(fit.values)[:_SPLIT]) for joined in fit.split(one)]
         everything += best
     most = _most(everything, penalty)
@@ -217,7 +217,8 @@ class _Fit:
             values[:, i, used] = values[:, i, used + m] = -np.inf
         flat = values.reshape(-1)
         found: list[_Kept] = []
-        for place in self.ranked(flat).tolist():
+        places: list[int] = self.ranked(flat).tolist()
+        for place in places:
             kind, i, j = place // (len(base) * 2 * m), place // (2 * m) % len(base), place % (2 * m)
             if not np.isfinite(values[kind, i, j]):
                 continue

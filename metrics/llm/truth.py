@@ -90,17 +90,33 @@ def exact(predicate: Predicate, latent: Latent, facts: Facts, *, n_resamples: in
         return np.bincount(games[flags], minlength=n_games).astype(np.float64)
 
     counts = np.stack([by_game(holds & fires), by_game(holds), by_game(fires), np.bincount(games)], axis=1)
-    values = _shares(counts.sum(0, keepdims=True))[0].tolist()
+    values: list[float] = _shares(counts.sum(0, keepdims=True))[0].tolist()
     if n_resamples and n_games > 1:
         drawn = _shares(game_weights(n_games, n_resamples, seed) @ counts)
     else:
         drawn = np.zeros((0, len(values)))
     ends = [interval(column[~np.isnan(column)]) for column in drawn.T]
     tp, n_holds, n_fires, n = (int(total) for total in counts.sum(0))
-    names = ("precision", "recall", "f1", "iou", "prevalence", "predicate_prevalence")
-    intervals = {f"{name}_interval": end for name, end in zip(names, ends, strict=True)}
-    shares = dict(zip(names, values, strict=True))
-    return ExactScore(**shares, **intervals, tp=tp, holds=n_holds, fires=n_fires, n_rows=n, n_games=n_games)
+    precision, recall, f1, iou, prevalence, held = values
+    return ExactScore(
+        precision=precision,
+        recall=recall,
+        f1=f1,
+        iou=iou,
+        prevalence=prevalence,
+        predicate_prevalence=held,
+        precision_interval=ends[0],
+        recall_interval=ends[1],
+        f1_interval=ends[2],
+        iou_interval=ends[3],
+        prevalence_interval=ends[4],
+        predicate_prevalence_interval=ends[5],
+        tp=tp,
+        holds=n_holds,
+        fires=n_fires,
+        n_rows=n,
+        n_games=n_games,
+    )
 
 
 def _shares(counts: NDArray[np.float64]) -> NDArray[np.float64]:
