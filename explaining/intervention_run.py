@@ -95,7 +95,8 @@ def intervene(
     intervener = Intervener(bed, dictionary, n_new=n_new, legal=legal, seed=seed)
     others = shuffled(explanations, seed=seed)
     options: dict[str, Any] = {"n_resamples": n_resamples, "seed": seed}
-    prompts = {one.latent: intervener.prompts(latents[one.latent], n=n_prompts) for one in explanations}
+    wanted = {one.latent: 0 if one.failure else n_prompts for one in explanations}  # nothing to ask where it failed
+    prompts = {number: intervener.prompts(latents[number], n=n) for number, n in wanted.items()}
     choosing = {one.latent: intervener.prompts(latents[one.latent], n=10, train=True) for one in explanations}
     found: list[Intervened] = []
     for target in targets:
@@ -135,7 +136,7 @@ def intervene(
 
 
 def _truth(intervener: Intervener, one: Explanation, push: Pushed, options: Mapping[str, Any]) -> Effect:
-    reason = push.written.failure or one.failure or ("" if one.predicate else "its explanation cannot be executed")
+    reason = one.failure or push.written.failure or ("" if one.predicate else "its explanation cannot be executed")
     if reason or push.clean is None or push.pushed is None or one.predicate is None:
         return no_effect(one.latent, reason)
     clean, pushed = (intervener.following(push.prompts, side) for side in (push.clean, push.pushed))

@@ -150,7 +150,7 @@ def test_a_whole_run_and_its_floor(bed, sae, latents):
     def reader(prefixes, texts):
         return np.array([p.count(t[-2:]) - 5.0 for p, t in zip(prefixes, texts, strict=True)])
 
-    options = {"targets": (0.33, None), "n_prompts": 5, "n_new": 3, "n_resamples": 20}
+    options = {"targets": (0.33, None), "n_prompts": 3, "n_new": 2, "n_resamples": 20}
     found = intervene(bed, sae, explanations, latents, model=reader, **options)
     assert [(one.latent, one.target) for one in found] == [(n, t) for t in (0.33, None) for n in latents]
     zero = {**options, "targets": (None,)}
