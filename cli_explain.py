@@ -229,7 +229,8 @@ def _prices(price_in: float | None, price_out: float | None) -> Any:
 def _client(model: str, **options: Any) -> "Client":
     from .metrics.llm.client import Client
 
-    Path(options["cache"]).parent.mkdir(parents=True, exist_ok=True)
+    if not options["offline"]:
+        Path(options["cache"]).parent.mkdir(parents=True, exist_ok=True)
     return Client(model or "embeddings", **options)
 
 
@@ -295,10 +296,7 @@ def _encoder(name: str, client: "Client | None") -> Any:
         return hashing_encoder()
     if name.startswith("endpoint:"):
         return endpoint_encoder(client, name.removeprefix("endpoint:"))
-    try:
-        return minilm_encoder() if name == "minilm" else sentence_encoder(name)
-    except ImportError as error:  # an extra that is not installed is bad input, not a fault
-        raise ValueError(str(error)) from None
+    return minilm_encoder() if name == "minilm" else sentence_encoder(name)
 
 
 def _show_plan(

@@ -18,7 +18,8 @@ def saebench(
     tasks: Annotated[
         str | None,
         typer.Option(
-            "--tasks", help="core, probing, scr, tpp, absorption, ravel, unlearning, mdl, meta; comma-separated."
+            "--tasks",
+            help="core, probing, scr, tpp, absorption, ravel, unlearning, mdl, meta, autointerp; comma-separated.",
         ),
     ] = None,
     games: Games = 200,

@@ -56,8 +56,9 @@ class Kept:
                 file.truncate(sum(len(line) + 1 for line in whole))
 
     def add(self, found: list[ExplainedLatent]) -> None:
-        """Keep some latents; they are on disk when this returns."""
-        self.latents |= {one.latent: one for one in found}
+        """Keep some latents, in the form in which they would be read back; they are on disk when this returns."""
+        lines = [json.dumps(plain(vars(one), "latent")) for one in found]
+        self.latents |= {one.latent: one for one in (latent_from(json.loads(line)) for line in lines)}
         if self._path is None:
             return
         self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -65,7 +66,6 @@ class Kept:
         with self._path.open("a", encoding="utf-8", newline="\n") as file:
             if new:
                 file.write(json.dumps({"run": self._identity}) + "\n")
-            for one in found:
-                file.write(json.dumps(plain(vars(one), "latent")) + "\n")
+            file.writelines(f"{line}\n" for line in lines)
             file.flush()
             os.fsync(file.fileno())

@@ -10,6 +10,8 @@ from .core import PROPERTIES as CORE
 from .core_behaviour import PROPERTIES as CORE_BEHAVIOUR
 from .coverage import PROPERTIES as COVERAGE
 from .interpretability import PROPERTIES as INTERPRETABILITY
+from .llm.autointerp_saebench import PROPERTIES as AUTOINTERP_SAEBENCH
+from .llm.records import PROPERTIES as AUTOINTERP
 from .mdl import PROPERTIES as MDL
 from .meaning import PROPERTIES as MEANING
 from .meta_structure import PROPERTIES as META
@@ -46,6 +48,8 @@ TASKS: dict[str, Properties] = {
     **UNLEARNING,
     **MDL,
     **META,
+    **AUTOINTERP,
+    **AUTOINTERP_SAEBENCH,
 }  # SAEBench's, posed where the truth is known; measured when they are asked for
 METRICS: dict[str, Properties] = {
     **COVERAGE,

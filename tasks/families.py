@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from ..metrics.absorption import PROPERTIES as ABSORPTION
 from ..metrics.absorption_saebench import PROPERTIES as ABSORPTION_SAEBENCH
+from ..metrics.llm.autointerp_saebench import PROPERTIES as AUTOINTERP_SAEBENCH
+from ..metrics.llm.records import PROPERTIES as AUTOINTERP
 from ..metrics.mdl import PROPERTIES as MDL
 from ..metrics.meta_structure import PROPERTIES as META
 from ..metrics.properties import Properties
@@ -17,7 +19,7 @@ from ..metrics.tpp_records import PROPERTIES as TPP
 from ..metrics.unlearning_records import PROPERTIES as UNLEARNING
 from ..subject import Subject
 from ..testbed_catalogue import AnyTestbed
-from . import absorption, mdl, meta_structure, ravel, scr, sparse_probing, tpp, unlearning
+from . import absorption, autointerp, mdl, meta_structure, ravel, scr, sparse_probing, tpp, unlearning
 
 
 @dataclass(frozen=True)
@@ -68,5 +70,13 @@ TASKS: dict[str, Task] = {
         meta_structure.measure,
         meta_structure.published,
         meta_structure.offered,
+    ),
+    "autointerp": Task(
+        "autointerp",
+        {**AUTOINTERP, **AUTOINTERP_SAEBENCH},
+        autointerp.measure,
+        autointerp.published,
+        autointerp.offered,
+        same_stream=False,
     ),
 }

@@ -22,7 +22,7 @@ from ..metrics.llm.sampling import Sampler
 from ..metrics.llm.shift_judge import N_LATENTS, THRESHOLD, LLMRater, Rated, rated_by_predicates
 from ..metrics.scr_measure import attributed
 from ..subject import Subject
-from .autointerp import facts_of
+from .facts import facts_of
 from .scr import Posed, posed
 from .truth import bits
 
@@ -82,7 +82,9 @@ def llm_judge(
     rater = LLMRater(chat, renderer, promoted=promoted, seed=seed, params=params)
     names = [one.name for one in posed(about).concepts]
     latents = latents_of(about.codes, list(asked))
-    return rater.rate(asked, latents, names, facts_of(about), n_latents=about.codes.n_latents, threshold=threshold)
+    return rater.rate(
+        asked, latents, names, facts_of(about.bed, about.labels), n_latents=about.codes.n_latents, threshold=threshold
+    )
 
 
 def plan_requests(
@@ -92,7 +94,7 @@ def plan_requests(
     asked = candidates(about, n)
     names = [one.name for one in posed(about).concepts]
     rater = LLMRater(chat, renderer, seed=seed)
-    return rater.requests(asked, latents_of(about.codes, list(asked)), names, facts_of(about))
+    return rater.requests(asked, latents_of(about.codes, list(asked)), names, facts_of(about.bed, about.labels))
 
 
 def predicate_judge(
@@ -118,7 +120,7 @@ def predicate_judge(
         A judge for `tasks.scr.measure`.
     """
     asked = candidates(about, n)
-    facts = facts_of(about)
+    facts = facts_of(about.bed, about.labels)
     latents = latents_of(about.codes, list(asked))
     sampler = Sampler(facts, seed=seed)
     shown = [sampler.shown(latents[one], n=n_shown, n_negative=n_shown) for one in asked]

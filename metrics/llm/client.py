@@ -158,7 +158,7 @@ class Client:
         Raises:
             BudgetSpent: money or requests are spent; what came is kept.
             ConnectionRefused: the endpoint refuses again and again, or cannot be reached.
-            LookupError: no key in the environment, and the endpoint needs one.
+            NoKey: no key in the environment, and the endpoint needs one.
             ImportError: the package openai is not installed.
             NotInCache: offline, and the cache holds nothing of this model.
             ValueError: a request that cannot be sent.

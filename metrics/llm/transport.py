@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any, Literal, cast
 
 from .cache import endpoint_of
+from .errors import NoKey, NotInstalled
 
 OPENAI = "https://api.openai.com/v1"
 Kind = Literal["chat", "embedding", "echo"]
@@ -54,20 +55,20 @@ class Transport:
         timeout_s: for a whole request, so that a reply that trickles in ends too.
 
     Raises:
-        ImportError: `openai` is not installed.
-        LookupError: no key, and the endpoint is not one that may do without.
+        NotInstalled: `openai` is not installed.
+        NoKey: no key, and the endpoint is not one that may do without.
     """
 
     def __init__(self, base_url: str, key_variable: str, timeout_s: float) -> None:
         try:
             import openai
         except ImportError:
-            raise ImportError("language models need the package openai: pip install 'fiducial[llm]'") from None
+            raise NotInstalled("language models need the package openai: pip install 'fiducial[llm]'") from None
         self._openai = openai
         self._timeout_s = timeout_s
         self._secret = os.environ.get(key_variable, "").strip()
         if not self._secret and endpoint_of(base_url) == endpoint_of(OPENAI):
-            raise LookupError(f"no key: set the environment variable {key_variable}")
+            raise NoKey(f"no key: set the environment variable {key_variable}")
         self._client = openai.AsyncOpenAI(
             api_key=self._secret or "none",  # servers of one's own often want no key, the package wants one
             base_url=base_url,

@@ -23,6 +23,7 @@ from scipy.special import log_softmax
 
 from . import worlds
 from .absorption_inputs import absorption_scores
+from .autointerp_inputs import autointerp_scores
 from .axes_inputs import axes_inputs, axes_scores
 from .mdl_inputs import mdl_scores
 from .ravel_inputs import ravel_scores
@@ -39,6 +40,7 @@ TASKS = (
     ravel_scores,
     unlearning_scores,
     mdl_scores,
+    autointerp_scores,
 )  # each gives all scores of a task
 
 N_RESAMPLES = 20
@@ -178,14 +180,15 @@ def returned_scores(tree):
     return [f.name for f in functions if not f.name.startswith("_") and ast.unparse(f.returns) in kinds]
 
 
-PARTS = {"score", "scr_score", "tpp_score"}  # they make the scores of records that stand elsewhere
+PARTS = {"score", "scr_score", "tpp_score", "autointerp_score"}  # they make the scores of records that stand elsewhere
 PROTOCOLS = ("_karvonen", "_synthsaebench", "_saebench")  # of metrics that have a record
 
 
 def test_no_metric_without_a_record_beside_it():
     found = {}
-    for path in sorted((Path(fiducial.__file__).parent / "metrics").glob("*.py")):
-        module = importlib.import_module(f"fiducial.metrics.{path.stem}")
+    root = Path(fiducial.__file__).parent
+    for path in sorted((root / "metrics").rglob("*.py")):
+        module = importlib.import_module(".".join(("fiducial", *path.relative_to(root).with_suffix("").parts)))
         made = returned_scores(ast.parse(path.read_text()))
         published = path.stem.endswith(PROTOCOLS)
         if made and path.stem not in PARTS and not published:

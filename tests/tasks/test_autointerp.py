@@ -8,6 +8,7 @@ from fiducial.models.controls import random_dictionary
 from fiducial.references import Candidate
 from fiducial.subject import subject
 from fiducial.tasks import autointerp
+from fiducial.tasks.facts import facts_of
 from fiducial.testbed_catalogue import testbed
 
 JUDGED = ("explanation_f1_score", "detection_score")
@@ -37,8 +38,8 @@ def test_the_oracle_is_on_top_of_a_world():
 def test_a_board_has_stretches_and_a_ply():
     bed = testbed("othello-6x6", n_games=24)
     one = about(rival(bed), bed)
-    facts = autointerp.facts_of(one)
-    assert facts is autointerp.facts_of(one)
+    facts = facts_of(one.bed, one.labels)
+    assert facts is facts_of(one.bed, one.labels)
     assert facts.counters["ply"].min() >= 1
     assert "mine on c3" in facts.names
     found = autointerp.measure(one)
@@ -59,7 +60,7 @@ def test_prompts_do_not_follow_each_other():
 
 def test_counters_are_true_of_their_rows():
     bed = testbed("othello-6x6", n_games=16)
-    facts = autointerp.facts_of(about(rival(bed), bed))
+    facts = facts_of(bed)
     games, ply = bed.transcripts, facts.counters["ply"]
     for row in (0, 100, len(ply) - 1):
         assert ply[row] == games.ply[facts.game_id[row], facts.position[row]]

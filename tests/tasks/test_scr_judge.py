@@ -10,6 +10,7 @@ from fiducial.models.controls import PermutedDictionary
 from fiducial.references import Candidate, References
 from fiducial.subject import subject
 from fiducial.tasks import scr, scr_judge
+from fiducial.tasks.facts import facts_of
 from fiducial.testbed_catalogue import testbed
 from predicate_server import PredicateServer
 
@@ -77,7 +78,7 @@ def test_a_chat_model_judges_latents_of_a_game():
     asked = scr_judge.candidates(one, 3)
     assert chat.requests == scr_judge.plan_requests(one, chat, renderer, n=3)
     assert len(chat.requests) == len(asked) == judge.n_asked
-    facts = scr_judge.facts_of(one)
+    facts = facts_of(one.bed, one.labels)
     names = [concept.name for concept in scr.posed(one).concepts]
     for number, concepts in asked.items():
         examples = contexts(latents_of(one.codes, [number])[number], facts)
