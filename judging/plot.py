@@ -68,7 +68,7 @@ def _agreement(axes: Any, made: "JudgesJudged") -> None:
     axes.axvline(0, color=GREY, linewidth=0.8)
     axes.set_yticks(y, names)
     axes.invert_yaxis()
-    axes.set(xlim=(-0.75, 1.02), xlabel="Spearman's rho with the true F1, 95 % interval over latents")
+    axes.set(xlim=(-0.45, 1.02), xlabel="Spearman's rho with the true F1, 95 % interval over latents")
     axes.set_title("A. Does a score rank explanations as the truth does?", loc="left", fontsize=9)
     axes.legend(frameon=True, framealpha=0.9, loc="lower left", fontsize=7)
     _plain(axes)
@@ -98,9 +98,7 @@ def _doses(axes: Any, made: "JudgesJudged") -> None:
         values = np.array([row["scores"][name].value for row in rows])
         if np.isfinite(values).any():
             axes.plot(x, values, "o-", color=colour, markersize=3, linewidth=1, label=name)
-    axes.set(
-        xlabel="dose: 1 - IoU that is aimed at, with the best explanation", ylabel="mean over latents of trained SAEs"
-    )
+    axes.set(xlabel="dose: IoU with the best explanation, lost", ylabel="mean over latents of trained SAEs")
     axes.set_ylim(-0.05, 1.02)
     axes.set_title("C. Dose and response", loc="left", fontsize=9)
     axes.legend(frameon=False, fontsize=6.5, ncols=2)
