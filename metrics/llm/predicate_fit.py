@@ -187,7 +187,7 @@ class _Fit:
                 continue
             part = _Fit(self.predicates, self.atoms & mask, mask, fires, moved, self.beam)
             chosen = part.pool(_SPLIT_POOL)
-            for pair in part.extended(part.literals(chosen), np.unique(chosen % self.n_atoms)):
+            for pair in part.extended(part.literals(chosen), np.unique(chosen % self.n_atoms), one.value):
                 if isinstance(pair.predicate, inner):
                     predicate = canonical(kind((one.predicate, pair.predicate)))
                     words = pair.words | one.words if kind is Or else pair.words & one.words
@@ -195,8 +195,8 @@ class _Fit:
                     found.append(_Kept(predicate, words, *numbers, pair.atoms | one.atoms))
         return found
 
-    def extended(self, base: Sequence[_Kept], among: Ints) -> list[_Kept]:
-        """The best of every base joined by and / by or with every atom among some and its negation."""
+    def extended(self, base: Sequence[_Kept], among: Ints, above: float = -np.inf) -> list[_Kept]:
+        """The best of every base joined by and / by or with some atoms and their negations, if above a value."""
         m, a = len(among), self.n_atoms
         if not m or not base:
             return []
@@ -217,6 +217,9 @@ class _Fit:
             values[:, i, used] = values[:, i, used + m] = -np.inf
         flat = values.reshape(-1)
         found: list[_Kept] = []
+        flat[flat <= above + _EQUAL] = -np.inf
+        if not np.isfinite(flat.max()):
+            return []
         places: list[int] = self.ranked(flat).tolist()
         for place in places:
             kind, i, j = place // (len(base) * 2 * m), place // (2 * m) % len(base), place % (2 * m)
