@@ -12,9 +12,10 @@ Differences from published code
 """
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -86,13 +87,14 @@ class CausalLM:
         elif not hub:
             raise FileNotFoundError(f"no folder {folder}; a name on the hub is fetched only with hub=True")
         import torch
-        from transformers import AutoModelForCausalLM, AutoTokenizer
+
+        hf: Any = import_module("transformers")  # by name: its types are not known to checkers
 
         given = str(folder) if folder.is_dir() else str(path)
         local: dict[str, Any] = {"local_files_only": not hub, "trust_remote_code": False}
         with without_bars():
-            tokenizer: Any = AutoTokenizer.from_pretrained(given, **local)
-            model: Any = AutoModelForCausalLM.from_pretrained(
+            tokenizer: Any = hf.AutoTokenizer.from_pretrained(given, **local)
+            model: Any = hf.AutoModelForCausalLM.from_pretrained(
                 given, dtype=getattr(torch, dtype), use_safetensors=True, **local
             )
         model.to(device)
@@ -226,7 +228,7 @@ class CausalLM:
 
 
 @contextmanager
-def without_bars() -> Iterator[None]:
+def without_bars() -> Generator[None, None, None]:
     """Models of transformers load without a progress bar; afterwards bars are as they were."""
     from transformers.utils import logging
 

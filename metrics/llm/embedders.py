@@ -4,6 +4,7 @@ Whatever has `encode` fits. Vectors need not have unit length; scorers take cosi
 """
 
 import hashlib
+import importlib
 import importlib.util
 import re
 from collections.abc import Callable, Sequence
@@ -168,12 +169,13 @@ def minilm_encoder(*, device: str = "cpu", batch_size: int = 32) -> FunctionEnco
     folder = Path(found.origin).parent / "model"
     check_files(folder, MINILM_FILES)
     import torch
-    from transformers import AutoModel, AutoTokenizer
+
+    hf: Any = importlib.import_module("transformers")  # by name: its types are not known to checkers
 
     local: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
     with without_bars():
-        tokenizer: Any = AutoTokenizer.from_pretrained(str(folder), **local)
-        model: Any = AutoModel.from_pretrained(str(folder), use_safetensors=True, **local)
+        tokenizer: Any = hf.AutoTokenizer.from_pretrained(str(folder), **local)
+        model: Any = hf.AutoModel.from_pretrained(str(folder), use_safetensors=True, **local)
     model.to(device).eval()
 
     def function(texts: Sequence[str]) -> NDArray[np.float32]:
