@@ -6,7 +6,7 @@ from typing import NoReturn
 
 import typer
 
-from . import cli_causal, cli_certify, cli_explain, cli_making, cli_published, cli_saebench, cli_scoring
+from . import cli_causal, cli_certify, cli_explain, cli_judging, cli_making, cli_published, cli_saebench, cli_scoring
 from .cli_app import app, distinct_names
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "cli_causal",
     "cli_certify",
     "cli_explain",
+    "cli_judging",
     "cli_making",
     "cli_published",
     "cli_saebench",

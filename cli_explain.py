@@ -1,6 +1,5 @@
 """The command that puts latents into words and says how far the words are true."""
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -21,6 +20,26 @@ from .cli_app import (
     numbers,
     show,
     split,
+)
+from .cli_llm import (
+    BaseUrl,
+    BudgetUsd,
+    CacheFile,
+    Concurrency,
+    EncoderName,
+    KeyVariable,
+    MaxRequests,
+    Model,
+    Offline,
+    Plan,
+    PriceIn,
+    PriceOut,
+    Style,
+    Timeout,
+    Yes,
+    client_of,
+    encoder_of,
+    may_send,
 )
 
 if TYPE_CHECKING:
@@ -62,40 +81,30 @@ def explain(
     e_pos: Annotated[float, typer.Option(help="Predicate judge: share of no where the explanation holds.")] = 0.0,
     e_neg: Annotated[float, typer.Option(help="Predicate judge: share of yes where it does not.")] = 0.0,
     null: Annotated[bool, typer.Option(help="Also score shuffled explanations, which doubles what is asked.")] = True,
-    model: Annotated[str | None, typer.Option(help="Of the language model, as its endpoint knows it.")] = None,
-    base_url: Annotated[
-        str | None, typer.Option(help="Endpoint that speaks OpenAI's protocol, such as http://localhost:8000/v1.")
-    ] = None,
-    key_variable: Annotated[str, typer.Option(help="Environment variable with the key.")] = "OPENAI_API_KEY",
+    model: Model = None,
+    base_url: BaseUrl = None,
+    key_variable: KeyVariable = "OPENAI_API_KEY",
     predicates: Annotated[
         bool, typer.Option(help="The language model explains in predicates instead of free words.")
     ] = False,
     translate: Annotated[
         bool, typer.Option(help="The language model turns free words into predicates, which are executed.")
     ] = True,
-    style: Annotated[
-        str | None, typer.Option(help="How positions are shown: record, grid, list, fen, moves, sentence.")
-    ] = None,
-    encoder: Annotated[
-        str | None,
-        typer.Option(help="For embedding: hashing, minilm, a sentence-transformers folder, or endpoint:MODEL."),
-    ] = None,
+    style: Style = None,
+    encoder: EncoderName = None,
     language_model: Annotated[
         Path | None, typer.Option(help="For surprisal: folder of a causal language model of transformers.")
     ] = None,
-    plan: Annotated[bool, typer.Option("--plan", help="Only count requests, tokens and price; send nothing.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Send without being asked.")] = False,
-    price_in: Annotated[float | None, typer.Option(help="USD per million input tokens.", min=0)] = None,
-    price_out: Annotated[float | None, typer.Option(help="USD per million output tokens.", min=0)] = None,
-    budget_usd: Annotated[float | None, typer.Option(help="Stop before more is spent; needs prices.", min=0)] = None,
-    max_requests: Annotated[int | None, typer.Option(help="Stop before more are sent.", min=0)] = None,
-    concurrency: Annotated[int, typer.Option(help="Requests in flight, at most.", min=1)] = 8,
-    cache: Annotated[
-        Path | None, typer.Option(help="File of replies; by default replies.sqlite in the output folder.")
-    ] = None,
-    offline: Annotated[bool, typer.Option("--offline", help="Send nothing; replies come from the cache alone.")] = (
-        False
-    ),
+    plan: Plan = False,
+    yes: Yes = False,
+    price_in: PriceIn = None,
+    price_out: PriceOut = None,
+    budget_usd: BudgetUsd = None,
+    max_requests: MaxRequests = None,
+    concurrency: Concurrency = 8,
+    timeout: Timeout = 120.0,
+    cache: CacheFile = None,
+    offline: Offline = False,
     boards: Annotated[int, typer.Option(help="Latents that are drawn with boards on the page.", min=0)] = 24,
     seed: Seed = 0,
     out: Out = Path("fiducial-explain"),
@@ -123,19 +132,22 @@ def explain(
     name = check_testbed(testbed or DEFAULT_TESTBED)
     dictionaries = dictionaries_of(saes or [], name, kind)
     bed = make(name, n_games=games, seed=seed)
-    client, prices = None, _prices(price_in, price_out)
+    client = None
     if "llm" in (explainer, judge) or (encoder or "").startswith("endpoint:"):
-        client = _client(
-            model or "",
+        client = client_of(
+            model,
+            out,
             base_url=base_url,
             key_variable=key_variable,
-            cache=cache or out / "replies.sqlite",
+            cache=cache,
             offline=offline,
             concurrency=concurrency,
+            timeout_s=timeout,
             budget_usd=budget_usd,
             max_requests=max_requests,
-            prices=prices,
-            progress=not quiet,
+            price_in=price_in,
+            price_out=price_out,
+            quiet=quiet,
             seed=seed,
         )
     jobs: list[tuple[Dictionary, Sample, Run, str | None]] = []
@@ -147,11 +159,10 @@ def explain(
         )  # fmt: skip
         jobs.append((dictionary, sample, run, sha256))
     if client is not None:
-        sent = _show_plan([(one[1], one[2]) for one in jobs], client, prices, null, per_question, seed)
+        to_send = _show_plan([(one[1], one[2]) for one in jobs], client, null, per_question, seed)
         if plan:
             return
-        if sent and not offline:
-            _may_send(yes, budget_usd is not None or max_requests is not None)
+        may_send(to_send, yes=yes, limited=budget_usd is not None or max_requests is not None, offline=offline)
     elif plan:
         typer.echo("nothing is sent: explanations and judge are predicates")
         return
@@ -216,24 +227,6 @@ def _check(explainer: str, judge: str, model: str | None, e_pos: float, e_neg: f
         raise ValueError("--e-pos and --e-neg are errors of the predicate judge; a language model has its own")
 
 
-def _prices(price_in: float | None, price_out: float | None) -> Any:
-    from .metrics.llm.plan import Prices
-
-    if price_in is None and price_out is None:
-        return None
-    if price_in is None or price_out is None:
-        raise ValueError("give both --price-in and --price-out, or neither")
-    return Prices(price_in, price_out)
-
-
-def _client(model: str, **options: Any) -> "Client":
-    from .metrics.llm.client import Client
-
-    if not options["offline"]:
-        Path(options["cache"]).parent.mkdir(parents=True, exist_ok=True)
-    return Client(model or "embeddings", **options)
-
-
 def _run(
     sample: "Sample",
     bed: Any,
@@ -260,7 +253,7 @@ def _run(
     renderer = _renderer(bed, style) if needs_text else None
     tools: dict[str, Any] = {"renderer": renderer}
     if encoder is not None:
-        tools["encoder"] = _encoder(encoder, client)
+        tools["encoder"] = encoder_of(encoder, client)
     if language_model is not None:
         from .metrics.llm.causal_lm import CausalLM
 
@@ -289,41 +282,15 @@ def _renderer(bed: Any, style: str | None) -> Any:
     return renderer_of(bed, style)
 
 
-def _encoder(name: str, client: "Client | None") -> Any:
-    from .metrics.llm.embedders import endpoint_encoder, hashing_encoder, minilm_encoder, sentence_encoder
-
-    if name == "hashing":
-        return hashing_encoder()
-    if name.startswith("endpoint:"):
-        return endpoint_encoder(client, name.removeprefix("endpoint:"))
-    return minilm_encoder() if name == "minilm" else sentence_encoder(name)
-
-
-def _show_plan(
-    jobs: "Sequence[tuple[Sample, Run]]", client: "Client", prices: Any, null: bool, per_question: int, seed: int
-) -> int:
+def _show_plan(jobs: "Sequence[tuple[Sample, Run]]", client: "Client", null: bool, per_question: int, seed: int) -> int:
     """Print what would be sent; how many requests that is."""
     from .explaining.planning import plan_of
     from .explaining.table import plan_table
 
     total: dict[str, Any] = {}
     for sample, run in jobs:
-        found = plan_of(sample, run, prices=prices, null=null, per_question=per_question, seed=seed)
+        found = plan_of(sample, run, prices=client.prices, null=null, per_question=per_question, seed=seed)
         for name, one in found.items():
             total[name] = total[name] + one if name in total else one
     show(plan_table(total, client.model, client.endpoint))
     return sum(one.to_send for one in total.values())
-
-
-def _may_send(yes: bool, limited: bool) -> None:
-    """Ask before money is spent; without a terminal a limit or a word beforehand is needed.
-
-    Raises:
-        ValueError: nobody can be asked, and nothing was said.
-    """
-    if yes:
-        return
-    if sys.stdin.isatty() and sys.stderr.isatty():
-        typer.confirm("Send these requests?", abort=True, err=True)
-    elif not limited:
-        raise ValueError("nothing is sent unasked: say --yes, or set --max-requests or --budget-usd")

@@ -130,6 +130,11 @@ class Client:
         return self._endpoint
 
     @property
+    def prices(self) -> Prices | None:
+        """USD per million tokens, as the user gave them."""
+        return self._budget.prices
+
+    @property
     def usage(self) -> Usage:
         """What was asked, sent and spent so far."""
         return self._budget.usage
