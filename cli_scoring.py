@@ -16,9 +16,10 @@ def demo(
     testbed: Annotated[str | None, typer.Option("--testbed", "-t", help="Only this testbed.")] = None,
     quiet: Quiet = False,
 ) -> None:
-    """The main job on what ships: score the shipped SAEs on the shipped testbeds; table and report.html."""
+    """The main job on what ships: score the shipped SAEs, put some of their latents into words; table, report.html."""
     hush(quiet)
     check_folder(out)
+    from .explaining.brief import explained_section, few
     from .shipped_scores import score_all_shipped
     from .testbed_catalogue import check_testbed
     from .testbed_specs import SPECS
@@ -28,7 +29,11 @@ def demo(
             f"no SAEs ship with {testbed}; train some, or score yours with `fiducial score SAE -t {testbed}`"
         )
     names = [testbed] if testbed else [name for name, spec in SPECS.items() if spec.dictionaries]
-    finish(score_all_shipped(names, n_games=games, seed=seed, progress=not quiet), out)
+    found = score_all_shipped(names, n_games=games, seed=seed, progress=not quiet)
+    extra = "".join(explained_section(one.explained) for one in found)
+    finish([report for one in found for report in one.reports], out, extra=extra)
+    for one in found:
+        show(few(one.explained))
 
 
 @app.command()

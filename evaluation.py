@@ -103,11 +103,21 @@ def score_shipped(
     n_games: int = 500,
     seed: int = 0,
     metrics: Sequence[str] | None = None,
+    bed: AnyTestbed | None = None,
     done: Callable[[], None] = lambda: None,
 ) -> list[Report]:
-    """Reports of all SAEs that ship with a testbed, in its order; `done` is called after each."""
+    """Reports of all SAEs that ship with a testbed, in its order; `done` is called after each.
+
+    Args:
+        name: of the testbed.
+        n_games: games to score on.
+        seed: of games and bootstrap.
+        metrics: names; all by default.
+        bed: the testbed, if it is made already; then `n_games` is its own.
+        done: called after each SAE.
+    """
     wanted = None if metrics is None else check_metrics(metrics)
-    bed = testbed(name, n_games=n_games, seed=seed)
+    bed = testbed(name, n_games=n_games, seed=seed) if bed is None else bed
     reports: list[Report] = []
     if not isinstance(bed, Testbed):
         raise ValueError(f"no SAEs ship with {name}; train some with `fiducial zoo -t {name}`")

@@ -1,4 +1,8 @@
-"""All shipped SAEs on several testbeds at once: a process for each testbed, as many side by side as there are cores."""
+"""All shipped SAEs on several testbeds at once: a process for each testbed, as many side by side as there are cores.
+
+Of each testbed the SAE with the highest coverage also has some of its latents put into words and held against the
+truth.
+"""
 
 import multiprocessing
 import os
@@ -6,20 +10,40 @@ import signal
 import threading
 from collections.abc import Sequence
 from concurrent.futures import FIRST_EXCEPTION, ProcessPoolExecutor, wait
+from dataclasses import dataclass
 from typing import Any
 
+from .data.assets import asset
 from .evaluation import score_shipped
+from .explaining.result import Explained
+from .explaining.run import explain, sample_of
+from .models.loading import load_dictionary
 from .report import Report
+from .testbed_catalogue import testbed
 from .testbed_specs import SPECS
 
+N_EXPLAINED = 40  # latents of one SAE a testbed
 MOST = 4  # each process holds up to 2 GB
 _scored: Any = None  # in a worker: how many SAEs are done, shared by all
 
 
+@dataclass(frozen=True)
+class Shipped:
+    """What is known of the SAEs that ship with a testbed.
+
+    Attributes:
+        reports: one an SAE, in the testbed's order.
+        explained: latents of the SAE with the highest coverage, in words.
+    """
+
+    reports: tuple[Report, ...]
+    explained: Explained
+
+
 def score_all_shipped(
     names: Sequence[str], *, n_games: int = 500, seed: int = 0, workers: int | None = None, progress: bool = True
-) -> list[Report]:
-    """Reports of all SAEs that ship with some testbeds, in the order of the names.
+) -> list[Shipped]:
+    """Reports of all SAEs that ship with some testbeds, and latents in words, in the order of the names.
 
     Args:
         names: of testbeds, such as `othello-6x6`.
@@ -36,7 +60,7 @@ def score_all_shipped(
 
     n_workers = min(len(names), os.cpu_count() or 1, MOST) if workers is None else workers
     if n_workers < 2:
-        return [report for name in names for report in score_shipped(name, n_games=n_games, seed=seed)]
+        return [_score(name, n_games, seed) for name in names]
     context = multiprocessing.get_context("spawn")  # a forked torch may hang
     counter = context.Value("i", 0)
     total = sum(len(SPECS[name].dictionaries) for name in names)
@@ -52,7 +76,7 @@ def score_all_shipped(
                     for one in done:
                         one.result()  # what went wrong is said at once
                     bar.update(counter.value - bar.n)
-            return [report for name in names for report in futures[name].result()]
+            return [futures[name].result() for name in names]
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             for child in multiprocessing.active_children():
@@ -83,8 +107,13 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _score(name: str, n_games: int, seed: int) -> list[Report]:
-    return score_shipped(name, n_games=n_games, seed=seed, done=_count)
+def _score(name: str, n_games: int, seed: int) -> Shipped:
+    bed = testbed(name, n_games=n_games, seed=seed)
+    reports = score_shipped(name, seed=seed, bed=bed, done=_count)
+    best = max(reports, key=lambda report: report.scores["coverage"].value).dictionary
+    sae = load_dictionary(asset(SPECS[name].dictionaries[best]), "sae_lens", name=best)
+    found = explain(sample_of(sae, bed, n_latents=N_EXPLAINED, seed=seed), bed, seed=seed)
+    return Shipped(tuple(reports), found)
 
 
 def _count() -> None:

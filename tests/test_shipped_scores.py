@@ -27,6 +27,10 @@ def test_the_same_reports_as_one_after_the_other():
     names = ["ioi-tiny", "othello-6x6"]
     apart = score_all_shipped(names, n_games=16, workers=2, progress=False)
     together = score_all_shipped(names, n_games=16, workers=1, progress=False)
-    assert [(one.testbed, one.dictionary) for one in apart] == [(one.testbed, one.dictionary) for one in together]
-    for one, other in zip(apart, together, strict=True):
-        assert without_times(one) == without_times(other)
+    for one, other, name in zip(apart, together, names, strict=True):
+        assert one.explained.latents == other.explained.latents
+        assert one.explained.testbed == name
+        assert [report.dictionary for report in one.reports] == [report.dictionary for report in other.reports]
+        for report, same in zip(one.reports, other.reports, strict=True):
+            assert report.testbed == name
+            assert without_times(report) == without_times(same)
