@@ -6,8 +6,9 @@ Conventions   detection   yes if the predicate holds at any position of the exam
               fuzzing     yes if it holds at every marked position; with marked squares, if it holds at the last
                           position and speaks of every marked square
               simulation  10 where it holds, 0 elsewhere
-              Errors depend on seed, latent, mode and example alone: asking in another order or in other batches gives
-              the same answers. Of 0.5 and more a probability says yes.
+              Errors depend on seed, latent, explanation, mode and example alone: asking in another order or in other
+              batches gives the same answers, and another explanation of the latent meets errors of its own, so that
+              a score and its null are not wrong at the same examples. Of 0.5 and more a probability says yes.
 References    The correction is that of Rogan and Gladen (1978) for a prevalence, here applied to both classes.
 Differences   Published scorers count unreadable answers as wrong, or drop them unseen; here an explanation that cannot
               be executed gives a failed answer, which is counted and never scored.
@@ -22,6 +23,7 @@ import numpy as np
 from .facts import Facts
 from .nouns import Answer, Example, Question
 from .predicate import Predicate, evaluate, squares_of
+from .predicate_text import to_text
 from .seeds import stable_hash
 
 _Z = 1.959963984540054  # of a 95 % interval
@@ -69,12 +71,13 @@ class PredicateJudge:
             truths = self._truths(question, predicate)
         except KeyError as error:
             return Answer((None,) * n, f"no predicate that can be executed: {error.args[0]}")
+        about = (question.latent, to_text(predicate), question.mode) if self.e_pos or self.e_neg else ()
         if simulated:
             (example,) = question.examples
-            said = [self._err(truth, question, (row,)) for truth, row in zip(truths, example.rows, strict=True)]
+            said = [self._err(truth, (*about, row)) for truth, row in zip(truths, example.rows, strict=True)]
             return Answer(tuple(STRONGEST * yes for yes in said))
-        keys = [_key(example) for example in question.examples]
-        return Answer(tuple(float(self._err(t, question, key)) for t, key in zip(truths, keys, strict=True)))
+        keys = [(*about, *_key(example)) for example in question.examples]
+        return Answer(tuple(float(self._err(t, key)) for t, key in zip(truths, keys, strict=True)))
 
     def _truths(self, question: Question, predicate: Predicate) -> list[bool]:
         """What a perfect judge says: one an example, or one a position for simulation."""
@@ -94,12 +97,12 @@ class PredicateJudge:
                 found.append(all(here[place] for place in example.marked))
         return found
 
-    def _err(self, truth: bool, question: Question, key: tuple[int | str, ...]) -> bool:
-        """The truth, or its opposite at the rate of errors."""
+    def _err(self, truth: bool, key: tuple[int | str, ...]) -> bool:
+        """The truth, or its opposite at the rate of errors, as drawn for what is asked."""
         rate = self.e_pos if truth else self.e_neg
         if not rate:
             return truth
-        drawn = stable_hash(self.seed, question.latent, question.mode, *key) / 2**64
+        drawn = stable_hash(self.seed, *key) / 2**64
         return truth != (drawn < rate)
 
 

@@ -105,6 +105,18 @@ def test_errors_depend_on_the_example_alone():
         assert 0.3 < np.mean(np.array([answer.values[0] for answer in other]) == alone) < 0.8
 
 
+def test_a_score_and_its_null_meet_errors_of_their_own():
+    """Two explanations that hold at the same positions: shared errors would make both wrong at the same examples.
+
+    Either is wrong at 40 % of 2,000 examples, both at .4 x .4 = 16 % if the errors are their own (SE .8 %).
+    """
+    facts, questions, truth = many(2000)
+    judge = PredicateJudge(facts, e_pos=0.4, e_neg=0.4, seed=1)
+    others = [asked(And((Atom("f"), Atom("f"))), question.examples) for question in questions]
+    wrong = [np.array([answer.values[0] for answer in judge.answer(some)]) != truth for some in (questions, others)]
+    assert (wrong[0] & wrong[1]).mean() == pytest.approx(0.16, abs=0.03)
+
+
 def test_limits_of_error_rates():
     facts, questions, truth = many(50)
     wrong = PredicateJudge(facts, e_pos=1.0, e_neg=1.0).answer(questions)
