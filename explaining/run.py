@@ -18,6 +18,7 @@ from ..provenance import provenance
 from ..tasks.facts import facts_of, shows_games
 from ..testbed_catalogue import AnyTestbed
 from .kept import Kept
+from .natural import NATURAL_F1, why_no_natural_f1, with_natural_f1
 from .result import Explained, ExplainedLatent
 from .scorers import JUDGED, Tools, check_scorers, score
 from .summary import summaries
@@ -185,6 +186,8 @@ def explain(
     tools = Tools(judge, per_question=per_question, null=null, seed=seed, **who.tools)
     missing = check_scorers(who.scorers, tools, examiner)
     asked = [name for name in who.scorers if name not in missing]
+    if "detection" in asked and (reason := why_no_natural_f1(asked, examiner.settings.negatives)):
+        missing[NATURAL_F1] = reason
     settings = {
         **asdict(examiner.settings),
         "explainer": explainer.name,
@@ -216,11 +219,14 @@ def explain(
         bar.update(len(chunk))
     bar.close()
     latents = tuple(store.latents[number] for number in sample.numbers)
+    first: list[str] = []  # what is to be trusted most
+    if "detection" in asked and NATURAL_F1 not in missing:
+        first, latents = [NATURAL_F1], with_natural_f1(latents)
     return Explained(
         sample.dictionary,
         bed.name,
         latents,
-        summaries(latents, asked, n_resamples=n_resamples, seed=seed),
+        summaries(latents, [*first, *asked], n_resamples=n_resamples, seed=seed),
         {reason: count for reason, count in sample.eligible.dropped.items() if count},
         settings,
         provenance(seed=seed, testbed={"name": bed.name, "n_games": bed.n_games, "seed": bed.seed}, **(about or {})),

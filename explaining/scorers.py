@@ -178,6 +178,8 @@ def _judged(one: LatentScore) -> dict[str, Any]:
         "low": one.low,
         "high": one.high,
         "null": one.null,
+        "null_tpr": one.null_rates[0],
+        "null_tnr": one.null_rates[1],
         "auroc": one.auroc,
         "f1": one.f1,
         "tpr": one.tpr,

@@ -101,19 +101,22 @@ def judged(
 ) -> list[LatentScore]:
     """Detection or fuzzing of every latent, beside its null; see `detection`."""
     collected = ask(judge, asked_about(mode, explanations, exams, per_question, seed), failures=failures)
-    nulls: dict[int, float] = {}
+    nulls: dict[int, LatentScore] = {}
     if null:
         others = shuffled(explanations, seed=seed)
         for number, asked in ask(
             judge, asked_about(mode, others, exams, per_question, seed), failures=failures
         ).items():
-            nulls[number] = score_latent(asked).balanced_accuracy
+            nulls[number] = score_latent(asked)
     found: list[LatentScore] = []
     for one in explanations:
         share = prevalence.get(one.latent, nan)
         if one.latent in collected:
-            other = nulls.get(one.latent, nan)
-            found.append(score_latent(collected[one.latent], prevalence=share, null=other, rates=rates))
+            other = nulls.get(one.latent)
+            score = score_latent(collected[one.latent], prevalence=share, rates=rates)
+            if other is not None:
+                score = replace(score, null=other.balanced_accuracy, null_rates=(other.tpr, other.tnr))
+            found.append(score)
         else:
             reason = f"no explanation: {one.failure}" if one.failure else "no examples"
             found.append(replace(unscored(one.latent, mode, reason), prevalence=share))

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from ..score import game_weights, interval
 from .asking import Asked
+from .natural import natural_f1
 from .nouns import Mode
 from .predicate_judge import corrected_ba as without_judge_errors
 from .predicate_judge import wilson
@@ -67,6 +68,7 @@ class LatentScore:
         prevalence: share of reporting positions at which the latent fires; NaN if it does not apply.
         null: balanced accuracy of another latent's explanation on the same examples; NaN if not asked.
         corrected: balanced accuracy without the judge's own errors; NaN if they are not known.
+        null_rates: TPR and TNR of the other latent's explanation; NaN if not asked.
     """
 
     latent: int
@@ -85,6 +87,7 @@ class LatentScore:
     prevalence: float = nan
     null: float = nan
     corrected: float = nan
+    null_rates: tuple[float, float] = (nan, nan)
 
     @property
     def tpr(self) -> float:
@@ -131,9 +134,7 @@ class LatentScore:
     @property
     def natural_f1(self) -> float:
         """F1 at natural prevalence, of recall TPR and the natural precision."""
-        if not (self.tpr > 0 and self.precision > 0):
-            return 0.0 if self.tpr == 0 else nan
-        return 2 * self.precision * self.tpr / (self.precision + self.tpr)
+        return natural_f1(self.tpr, self.tnr, self.prevalence)
 
 
 def score_latent(

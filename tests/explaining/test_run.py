@@ -61,8 +61,11 @@ def test_words_and_their_truth(found, sample):
 
 
 def test_scorers_rank_with_the_truth_and_nulls_do_not(found):
-    detection, fuzzing, simulation = found.summaries
-    assert (detection.scorer, fuzzing.scorer, simulation.scorer) == ("detection", "fuzzing", "simulation")
+    natural, detection, fuzzing, simulation = found.summaries
+    assert [one.scorer for one in found.summaries] == ["natural F1", "detection", "fuzzing", "simulation"]
+    executed = np.mean([one.exact["f1"][0] for one in found.latents])
+    assert natural.mean == pytest.approx(executed, abs=0.06)  # what an exam of 40 examples says of all positions
+    assert natural.null < 0.3
     for one in (detection, fuzzing):
         assert one.low < one.mean < one.high
         assert one.mean > one.null + 0.1
@@ -74,12 +77,16 @@ def test_scorers_rank_with_the_truth_and_nulls_do_not(found):
 
 def test_the_judges_errors_are_found_and_taken_out(sample, bed, found):
     noisy = explain(sample, bed, Run(judge=PredicateJudge(sample.examiner.facts, e_pos=0.2, e_neg=0.1, seed=3)))
-    errors = noisy.summaries[0].details["judge_errors"]
+    natural, detection = noisy.summaries[:2]
+    errors = detection.details["judge_errors"]
     assert errors["e_pos"][0] == pytest.approx(0.2, abs=0.05)
     assert errors["e_neg"][0] == pytest.approx(0.1, abs=0.05)
-    clean = found.summaries[0].mean
-    assert noisy.summaries[0].mean == pytest.approx(0.5 + 0.7 * (clean - 0.5), abs=0.04)  # 1 - .2 - .1
-    assert noisy.summaries[0].details["without_judge_errors"] == pytest.approx(clean, abs=0.06)
+    clean = found.summaries[1].mean
+    assert detection.mean == pytest.approx(0.5 + 0.7 * (clean - 0.5), abs=0.04)  # 1 - .2 - .1
+    assert detection.details["without_judge_errors"] == pytest.approx(clean, abs=0.06)
+    seen = np.mean([one.scores["natural F1"]["as seen"] for one in noisy.latents])
+    executed = np.mean([one.exact["f1"][0] for one in noisy.latents])
+    assert abs(natural.mean - executed) < abs(seen - executed) - 0.1  # with them it is far too low
 
 
 def test_a_judge_is_watched_on_marks_and_windows(sample):
@@ -191,7 +198,7 @@ def test_worlds_without_games_have_no_stretches():
     bed = make_testbed("hierarchical", n_games=20)
     sample = sample_of(bed.oracle, bed, n_latents=8, settings=SMALL)
     found = explain(sample, bed)
-    assert [one.scorer for one in found.summaries] == ["detection"]
+    assert [one.scorer for one in found.summaries] == ["natural F1", "detection"]
     assert "do not follow each other" in found.settings["not asked"]["fuzzing"]
     assert found.summaries[0].mean == pytest.approx(1.0, abs=0.01)  # a true feature is described by its name
     assert all(one.exact["f1"][0] == pytest.approx(1.0, abs=1e-9) for one in found.latents)
