@@ -17,7 +17,8 @@ from .chat_helpers import ask, quick
 
 SECRET = "sk-never-on-disk-987654321"
 SCRIPT = """
-import sys, types
+import signal, sys, types
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in what a shell started in the background
 import fiducial
 # the client needs no other metric: without them (and torch) the process starts in a fraction of the time
 metrics = sys.modules["fiducial.metrics"] = types.ModuleType("fiducial.metrics")
@@ -30,6 +31,14 @@ print("begin", flush=True)
 replies = client.complete(requests)
 print("end", len(replies), flush=True)
 """
+
+
+@pytest.fixture
+def interrupts():
+    """Python's own handler: in a shell's background process interrupts are ignored, and so in all it starts."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def start(server, cache, concurrency):
@@ -89,6 +98,7 @@ def test_resume_is_exact(tmp_path, how, concurrency):
             assert SECRET.encode() not in file.read_bytes()
 
 
+@pytest.mark.usefixtures("interrupts")
 def test_an_interrupt_keeps_what_came_back(tmp_path):
     main = threading.main_thread().ident
 
@@ -111,7 +121,8 @@ def test_an_interrupt_keeps_what_came_back(tmp_path):
             assert client.complete(ask(500))[0].text == "said: number 500"
 
 
-def test_an_interrupt_inside_a_running_loop_stops_the_thread_of_the_requests(tmp_path):
+@pytest.mark.usefixtures("interrupts")
+def test_an_interrupt_inside_a_running_loop_stops_the_thread_of_the_requests():
     main = threading.main_thread().ident
 
     def interrupt(server):
