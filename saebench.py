@@ -1,5 +1,6 @@
 """SAEBench's tasks of one dictionary on one testbed: a report, and the published figures under their own names."""
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -7,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from .evaluation import evaluate
+from .metrics.llm.shift_judge import Rated
 from .metrics.score import Score
 from .models.dictionary import Dictionary
 from .references import Candidate
-from .report import Report
+from .report import Report, plain, write_atomically
 from .saebench_files import SAEBenchResult, write_saebench
 from .subject import Subject, subject
-from .tasks import core
+from .tasks import core, scr
 from .tasks.families import TASKS
 from .testbed_catalogue import AnyTestbed
 
@@ -112,6 +114,59 @@ def score_tasks(
         (CORE if task == CORE else TASKS[task].eval_type): _published(task)(about) for task in _watched(wanted)
     }
     return TaskRun(report, {name: scores for name, scores in published.items() if scores})
+
+
+@dataclass(frozen=True)
+class JudgedSCR:
+    """SCR with latents that a judge of meanings let through, beside SCR without one.
+
+    Attributes:
+        score: with the judge; its floors and ceilings are those of the task.
+        without: every latent may be taken.
+        kept: latents that the judge kept for some concept.
+        rated: pairs of latent and concept that have a rating.
+        failed: pairs that have none, by reason; they are not kept.
+    """
+
+    score: Score
+    without: Score
+    kept: int
+    rated: int
+    failed: Mapping[str, int]
+
+    def sentence(self) -> str:
+        """For people."""
+        lost = f"; {sum(self.failed.values())} ratings failed" if self.failed else ""
+        spans = [f"{one.value:.3f} [{one.low:.3f}, {one.high:.3f}]" for one in (self.score, self.without)]
+        return f"scr_score {spans[0]} with {self.kept} latents that the judge kept, {spans[1]} with all{lost}"
+
+    def to_json(self, path: str | Path) -> Path:
+        """Write the figures."""
+        scores = {
+            name: {"value": one.value, "low": one.low, "high": one.high}
+            for name, one in {"scr_score": self.score, "scr_score without a judge": self.without}.items()
+        }
+        content = {**scores, "kept": self.kept, "rated": self.rated, "failed": dict(self.failed)}
+        return write_atomically(path, json.dumps(plain(content, "judged SCR"), indent=1) + "\n")
+
+
+def judged_scr(
+    dictionary: Dictionary, bed: AnyTestbed, judge: Callable[[Subject], Rated], *, seed: int = 0
+) -> JudgedSCR:
+    """SCR as SHIFT does it: only latents that a judge finds to have to do with a concept may be taken out for it.
+
+    Args:
+        dictionary: what is scored; reads activations of the testbed's hook point, float [N, d_in].
+        bed: where.
+        judge: rates the candidates; see `tasks.scr_judge`.
+        seed: of the bootstrap and of every choice.
+    """
+    about = subject(Candidate(dictionary.name, "tested", dictionary, bed.x), bed, null=False, seed=seed)
+    rated = judge(about)
+    concepts = range(len(scr.posed(about).concepts))
+    kept = int(sum(rated(concept) for concept in concepts).astype(bool).sum()) if concepts else 0
+    without, judged = (scr.measure(about, judge=one)["scr_score"] for one in (None, rated))
+    return JudgedSCR(judged, without, kept, len(rated.ratings), dict(rated.failed))
 
 
 def _published(task: str) -> Callable[[Subject], dict[str, Score]]:

@@ -3,11 +3,14 @@
 import json
 
 import pytest
+from chat_server import ChatServer
 from fiducial import Report
 from fiducial.cli import main
+from fiducial.games import Othello
 from fiducial.saebench import check_tasks, score_tasks
 from fiducial.saebench_files import read_saebench
 from fiducial.testbed_catalogue import testbed as make
+from predicate_server import PredicateServer
 
 
 def run(capsys, *arguments):
@@ -63,3 +66,32 @@ def test_tasks_are_checked_against_the_testbed():
         check_tasks(["absorption"], prompts)
     with pytest.raises(TypeError, match="takes a dictionary"):
         score_tasks("topk", prompts)
+
+
+def test_scr_with_a_judge_of_meanings(tmp_path, capsys):
+    out = tmp_path / "out"
+    asked = ("saebench", "topk", "-n", "24", "--tasks", "mdl", "-o", str(out))
+    code, said = run(capsys, *asked, "--scr-judge", "predicate")
+    assert code == 0, said.err
+    assert "latents that the judge kept" in said.out
+    offline = json.loads((out / "topk-scr-judged.json").read_text())
+    assert 0 < offline["kept"] <= offline["rated"]
+    assert not offline["failed"]
+    assert offline["scr_score"]["value"] != offline["scr_score without a judge"]["value"]
+    with ChatServer(PredicateServer(Othello(6)).answer) as server:
+        judge = ("--scr-judge", "llm", "--model", "predicates", "--base-url", server.url)
+        code, said = run(capsys, *asked, *judge, "--plan")
+        assert code == 0, said.err
+        assert "Plan: predicates" in said.out
+        assert server.count == 0
+        code, said = run(capsys, *asked, *judge)
+        assert code == 2
+        assert "nothing is sent unasked" in said.err
+        code, said = run(capsys, *asked, *judge, "--yes")
+        assert code == 0, said.err
+        assert server.count > 0
+    judged = json.loads((out / "topk-scr-judged.json").read_text())
+    assert judged["rated"] == offline["rated"]
+    code, said = run(capsys, *asked, "--scr-judge", "llm")
+    assert code == 2
+    assert "--model" in said.err
