@@ -189,6 +189,7 @@ def _row(
     role = "description" if record.direction == "none" else "quality" if "random" in held_to else "diagnosis"
     wanted = ["random"] if role == "quality" else held_to
     asked = role != "diagnosis" or any(rung.damage in held_to for rung in rungs)
+    asked = asked and any(np.isfinite(one.value) for one in climbed)  # fuzzing, say, needs positions that follow
     lowest = [i for i, rung in enumerate(rungs) if rung.damage in wanted and (role != "quality" or rung.level == 1)]
     bottom = min(lowest or [0], key=lambda i: climbed[i].value)
     ceiling, floor = climbed[0].value, climbed[bottom].value

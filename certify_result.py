@@ -37,7 +37,8 @@ class Row:
         testbed: where.
         role: "quality" for a metric that says it notices a random dictionary, or is used as if it did; "diagnosis" for
             one that looks for one kind of damage; "description" for one without a good direction; "not asked" for a
-            diagnosis of a damage that this world cannot have.
+            diagnosis of a damage that this world cannot have, and for a metric without a score of any dictionary of
+            the ladder.
         direction: "up", "down" or "none".
         limits: what it declares that it cannot tell.
         ceiling: score of the right dictionary.

@@ -6,7 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from fiducial.certification import certify
+from fiducial.certification import _row, certify
+from fiducial.certify_lenses import Measured
 from fiducial.certify_measure import Newcomer
 from fiducial.certify_plot import plot
 from fiducial.certify_population import Trained
@@ -14,6 +15,7 @@ from fiducial.certify_result import CHECKS, Certificate
 from fiducial.metrics import METRICS, coverage, recovery
 from fiducial.metrics.score import Score
 from fiducial.models.controls import LinearDictionary
+from fiducial.models.ladder import Rung
 from fiducial.testbed_catalogue import testbed as make_testbed
 
 ASKED = [
@@ -96,6 +98,22 @@ def test_a_damage_that_a_world_cannot_have_is_not_held_against_a_metric(certific
     row = certificate.row("absorbed_error")  # nothing implies anything here
     assert row.verdict == "not asked here"
     assert set(row.checks().values()) == {None}
+
+
+def test_a_score_that_no_dictionary_of_a_ladder_has_is_not_asked():
+    rungs = [Rung(name, name, float(name == "random"), None) for name in ("none", "random")]
+    nan = float("nan")
+
+    def row(right, random):
+        labels = dict.fromkeys(("tampered", "astray", "unread"), nan)
+        climbed = [Measured(right), Measured(random)]
+        return _row("fuzzing_score", METRICS["fuzzing_score"], "here", rungs, climbed, labels, [], [], [], [], 0)
+
+    # rows of a world do not follow each other, and have no stretches to mark
+    assert row(nan, nan).verdict == "not asked here"
+    # but a metric that has nothing to say of the right dictionary only is not excused
+    assert "top" in row(nan, 0.5).failed
+    assert not row(0.9, 0.5).failed
 
 
 def test_what_was_not_asked_is_said(bed):
