@@ -2,8 +2,9 @@
 
 Question      Where the explanation holds, does the latent fire, and the other way round, at natural prevalence?
 Equation      precision = TP / holds, recall = TP / fires, F1 = 2 TP / (holds + fires), IoU = TP / (holds or fires)
-Conventions   Reporting games only. Intervals are 95 % percentiles of a bootstrap over games. Precision of a predicate
-              that never holds is 0, as are F1 and IoU; of a latent that never fires there, recall, F1 and IoU are NaN.
+Conventions   Reporting games only. Intervals are 95 % percentiles of a bootstrap over games; resamples in which a
+              share is not defined are left out of its interval. A predicate that never holds has F1 and IoU 0 and no
+              precision (NaN): it predicts nothing. A latent that never fires there has no recall, F1 or IoU.
 References    The numbers beside which balanced accuracy on equally many positives and negatives has to be read.
 """
 
@@ -25,7 +26,7 @@ class ExactScore:
     """A predicate against a latent.
 
     Attributes:
-        precision: share of the positions where it holds at which the latent fires.
+        precision: share of the positions where it holds at which the latent fires; NaN if it never holds.
         recall: share of the positions where the latent fires at which it holds.
         f1: harmonic mean of the two.
         iou: size of the intersection over that of the union.
@@ -90,9 +91,9 @@ def exact(predicate: Predicate, latent: Latent, facts: Facts, *, n_resamples: in
         return np.bincount(games[flags], minlength=n_games).astype(np.float64)
 
     counts = np.stack([by_game(holds & fires), by_game(holds), by_game(fires), np.bincount(games)], axis=1)
-    values: list[float] = _shares(counts.sum(0, keepdims=True))[0].tolist()
+    values: list[float] = shares(counts.sum(0, keepdims=True))[0].tolist()
     if n_resamples and n_games > 1:
-        drawn = _shares(game_weights(n_games, n_resamples, seed) @ counts)
+        drawn = shares(game_weights(n_games, n_resamples, seed) @ counts)
     else:
         drawn = np.zeros((0, len(values)))
     ends = [interval(column[~np.isnan(column)]) for column in drawn.T]
@@ -119,14 +120,22 @@ def exact(predicate: Predicate, latent: Latent, facts: Facts, *, n_resamples: in
     )
 
 
-def _shares(counts: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Precision, recall, F1, IoU and both prevalences of counts tp, holds, fires, n [..., 4]."""
-    tp, holds, fires, n = counts.T
+def shares(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Precision, recall, F1, IoU and both prevalences, float64 [..., 6]; NaN where one is not defined.
+
+    Args:
+        counts: float64 [..., 4]: positions with both, where the predicate holds, where the latent fires, in all.
+
+    >>> shares(np.array([3.0, 4.0, 5.0, 10.0])).round(3).tolist()
+    [0.75, 0.6, 0.667, 0.5, 0.5, 0.4]
+    >>> shares(np.array([0.0, 0.0, 5.0, 10.0])).tolist()
+    [nan, 0.0, 0.0, 0.0, 0.5, 0.0]
+    """
+    tp, holds, fires, n = np.moveaxis(counts, -1, 0)
     with np.errstate(invalid="ignore", divide="ignore"):
-        precision = np.where(holds > 0, tp / holds, 0.0)
         dead = np.where(fires > 0, 0.0, np.nan)  # nothing can be recalled
-        shares = [precision, tp / fires, 2 * tp / (holds + fires) + dead, tp / (holds + fires - tp) + dead]
-        return np.stack([*shares, fires / n, holds / n], axis=1)
+        found = [tp / holds, tp / fires, 2 * tp / (holds + fires) + dead, tp / (holds + fires - tp) + dead]
+        return np.stack([*found, fires / n, holds / n], axis=-1)
 
 
 def overlap(p: Predicate, q: Predicate, facts: Facts, rows: NDArray[np.int64] | slice = slice(None)) -> float:

@@ -10,6 +10,9 @@ from ..inputs import LabelBits, Labels, as_array, as_games, as_split
 from .facts import Facts
 from .nouns import Explanation, Latent
 from .predicate import evaluate
+from .truth import shares
+
+_NAMES = ("precision", "recall", "exact_f1", "iou", "holds")
 
 
 def facts_from(
@@ -51,11 +54,10 @@ def facts_from(
 def exact_counts(explanation: Explanation, latent: Latent, facts: Facts) -> dict[str, float]:
     """Precision, recall, F1 and IoU of an explanation on all reporting positions, and how often it holds.
 
-    Precision is NaN where the explanation never holds, and everything is where there is no predicate to execute.
+    Everything is NaN where there is no predicate to execute; see `truth` for what else is.
     """
-    names = ("precision", "recall", "exact_f1", "iou", "holds")
     if explanation.predicate is None or explanation.failure:
-        return dict.fromkeys(names, nan)
+        return dict.fromkeys(_NAMES, nan)
     rows = facts.rows_of(False)
     return counts(evaluate(explanation.predicate, facts, rows), latent.active()[rows])
 
@@ -67,11 +69,5 @@ def counts(holds: NDArray[np.bool_], fires: NDArray[np.bool_]) -> dict[str, floa
     >>> found["precision"], found["recall"], found["exact_f1"], round(found["iou"], 3), found["holds"]
     (0.5, 0.5, 0.5, 0.333, 0.5)
     """
-    both, on, true = int((holds & fires).sum()), int(holds.sum()), int(fires.sum())
-    return {
-        "precision": both / on if on else nan,
-        "recall": both / true if true else nan,
-        "exact_f1": 2 * both / (on + true) if on + true else nan,
-        "iou": both / (on + true - both) if on + true else nan,
-        "holds": on / len(holds) if len(holds) else nan,
-    }
+    found = shares(np.array([(holds & fires).sum(), holds.sum(), fires.sum(), len(holds)], np.float64)).tolist()
+    return dict(zip(_NAMES, [*found[:4], found[5]], strict=True))

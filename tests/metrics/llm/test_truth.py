@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 from fiducial.metrics.llm.facts import Facts
+from fiducial.metrics.llm.nouns import Explanation
 from fiducial.metrics.llm.predicate import And, Atom, Not, Or
 from fiducial.metrics.llm.truth import exact, overlap
+from fiducial.metrics.llm.truth_counts import exact_counts
 from sklearn.metrics import f1_score, jaccard_score, precision_score, recall_score
 
 from .small_facts import facts_of, latent_of
@@ -62,14 +64,40 @@ def test_limits():
     assert (perfect.precision, perfect.recall, perfect.f1, perfect.iou) == (1, 1, 1, 1)
     assert perfect.f1_interval == (1, 1)
     never = exact(And((Atom("fact 0"), Not(Atom("fact 0")))), latent, facts, n_resamples=50)
-    assert (never.precision, never.recall, never.f1, never.iou, never.holds) == (0, 0, 0, 0, 0)
+    assert (never.recall, never.f1, never.iou, never.holds) == (0, 0, 0, 0)
+    assert np.isnan([never.precision, *never.precision_interval]).all()  # it predicts nothing
     always = exact(Or((Atom("fact 0"), Not(Atom("fact 0")))), latent, facts, n_resamples=50)
     pi = fires[~facts.train].mean()
     assert (always.precision, always.recall, always.iou) == pytest.approx((pi, 1, pi))
     assert always.f1 == pytest.approx(2 * pi / (1 + pi))
     dead = exact(Atom("fact 0"), latent_of(np.zeros(len(bits))), facts, n_resamples=50)
-    assert dead.precision == 0
+    assert dead.precision == 0  # it predicts, and is always wrong
     assert np.isnan([dead.recall, dead.f1, dead.iou, *dead.f1_interval]).all()
+
+
+def test_resamples_in_which_it_never_holds_do_not_pull_precision_to_0():
+    """It holds in one of four reporting games, always rightly; a resample misses that game .75^4 = 32 % of the time."""
+    holds = np.repeat([0, 0, 0, 0, 1, 0, 0, 0], 5).astype(bool)
+    facts = Facts(
+        ("f",), holds[:, None].astype(np.uint8), np.repeat(np.arange(8), 5), np.tile(np.arange(5), 8),
+        np.repeat(np.arange(8) < 4, 5),
+    )  # fmt: skip
+    score = exact(Atom("f"), latent_of(np.ones(40)), facts, n_resamples=200)
+    assert (score.precision, score.precision_interval) == (1, (1, 1))
+    assert score.recall_interval[0] == 0  # where nothing of the latent is found, recall is 0 all the same
+
+
+def test_every_count_of_the_truth_is_the_same():
+    """Also where nothing holds or nothing fires."""
+    facts, latent, bits, _ = sample()
+    nowhere = And((Atom("fact 0"), Not(Atom("fact 0"))))
+    for predicate in (Atom("fact 0"), nowhere):
+        for one in (latent, latent_of(np.zeros(len(bits)))):
+            mine = exact(predicate, one, facts, n_resamples=0)
+            other = exact_counts(Explanation(0, "x", predicate), one, facts)
+            names = {"exact_f1": "f1", "holds": "predicate_prevalence"}
+            for name, value in other.items():
+                np.testing.assert_equal(value, getattr(mine, names.get(name, name)))
 
 
 def test_overlap():
