@@ -116,6 +116,7 @@ def _scorer(one: Summary) -> list[str]:
 def _latents(found: Explained, n: int) -> "Table":
     from rich import box
     from rich.table import Table
+    from rich.text import Text
 
     made = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     made.add_column("latent", justify="right")
@@ -126,7 +127,7 @@ def _latents(found: Explained, n: int) -> "Table":
     for one in found.best(n):
         made.add_row(
             str(one.latent),
-            printable(one.text or f"- ({one.failure})"),
+            Text(printable(one.text or f"- ({one.failure})")),  # brackets in it are no markup
             _with_interval(one, "precision"),
             _with_interval(one, "recall"),
             f"{100 * one.rate:.2g} %",
