@@ -99,7 +99,7 @@ class LLMExplainer:
 
     def _request(self, shown: Shown, replicate: int) -> Request:
         messages = explanation_messages(shown, self._renderer, grammar=self._grammar, show_strengths=self._strengths)
-        return Request(messages, self._params, replicate)
+        return Request(messages, dict(self._params), replicate)
 
     def _read(self, shown: Shown, reply: Reply, asked: int) -> Explanation:
         meta = {

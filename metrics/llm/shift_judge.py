@@ -175,7 +175,7 @@ class LLMRater:
             return None
         highest = max(max(one.values) for one in examples)
         promoted = self._promoted(latent.number) if self._promoted else ()
-        return Request(rating_messages(concepts, examples, highest, self._renderer, promoted), self._params)
+        return Request(rating_messages(concepts, examples, highest, self._renderer, promoted), dict(self._params))
 
     def _read(self, reply: Reply, names: Sequence[str]) -> dict[str, float] | str:
         return read_ratings(reply, names, RATING)

@@ -113,7 +113,7 @@ class Translator:
 
     def _request(self, explanation: Explanation, replicate: int) -> Request:
         messages = translation_messages(explanation.text, self.candidates(explanation.text), self._grammar)
-        return Request(messages, self._params, replicate)
+        return Request(messages, dict(self._params), replicate)
 
     def _read(self, explanation: Explanation, reply: Reply, asked: int) -> Explanation:
         predicate, why = read_predicate(reply, self._names, self._counters)

@@ -130,3 +130,19 @@ def test_candidates_share_words_with_the_explanation() -> None:
     assert {"yours on a1", "x in check"} <= set(found)  # every pattern is there, so that its naming is known
     assert len(found) <= 20
     assert patterns(["mine on c4", "mine on a1", "b3 empty", "ply 3"]) == ["mine on c4", "b3 empty", "ply 3"]
+
+
+def test_a_request_cannot_change_the_parameters_of_others() -> None:
+    given = {"top_p": 0.5}
+    chat = Script(lambda r: "EXPLANATION: a cup")
+    for asker, asked in (
+        (LLMExplainer(chat, Texts(), params=given), [shown(1), shown(2)]),
+        (Translator(chat, NAMES, params=given), [Explanation(i, "a cup") for i in (1, 2)]),
+    ):
+        first, second = asker.requests(asked)
+        assert first.params["top_p"] == 0.5
+        assert isinstance(first.params, dict)
+        first.params["temperature"] = 2
+        given["seed"] = 5
+        for later in (second, *asker.requests(asked)):
+            assert (later.params["temperature"], later.params["seed"]) == (0, 0)
