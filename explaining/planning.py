@@ -1,11 +1,11 @@
 """What a run would ask of language models, counted before the first request."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from ..metrics.llm.exams import best_predicates
 from ..metrics.llm.nouns import Explanation, Request
 from ..metrics.llm.plan import Plan, Prices, plan
+from ..metrics.llm.replay import UNSENT
 from .run import Run, Sample, translated
 from .scorers import JUDGED, Tools, check_scorers, questions_of
 
@@ -15,8 +15,8 @@ _PLACEHOLDER = "it fires at positions like these, and hardly anywhere else; " * 
 def requests_of(sample: Sample, run: Run, *, null: bool, per_question: int, seed: int) -> dict[str, list[Request]]:
     """Requests by what they are for, as far as they can be known.
 
-    Explanations that are still to be had are stood for by a text of ordinary length; those that a cache holds are
-    taken from it, and then everything is exact but for second asks after unreadable answers.
+    Nothing is sent. Explanations that are still to be had are stood for by a text of ordinary length; those that a
+    cache holds are taken from it, and then everything is exact but for second asks after unreadable answers.
     """
     examiner = sample.examiner
     found: dict[str, list[Request]] = {}
@@ -25,8 +25,8 @@ def requests_of(sample: Sample, run: Run, *, null: bool, per_question: int, seed
     explanations: list[Explanation] = []
     if hasattr(explainer, "requests"):
         found["explanations"] = explainer.requests(shown)
-        if _all_cached(run, found["explanations"]):
-            explanations = explainer.explain(shown)
+        if run.cached is not None and hasattr(explainer, "from_cache"):
+            explanations = [_stood_for(one) for one in explainer.from_cache(run.cached).explain(shown)]
     elif run.judge is not None or run.translator is not None:
         explanations = explainer.explain(shown)
     explanations = explanations or [Explanation(number, _PLACEHOLDER, source="to come") for number in sample.numbers]
@@ -34,8 +34,8 @@ def requests_of(sample: Sample, run: Run, *, null: bool, per_question: int, seed
     if translator is not None and hasattr(translator, "requests"):
         waiting = [one for one in explanations if one.predicate is None and not one.failure]
         found["translations"] = translator.requests(waiting)
-        if waiting and _all_cached(run, found["translations"]):
-            explanations = translated(explanations, translator)
+        if waiting and run.cached is not None and hasattr(translator, "from_cache"):
+            explanations = translated(explanations, translator.from_cache(run.cached))
     judge: Any = run.judge
     if judge is not None and hasattr(judge, "requests"):
         tools = Tools(judge, per_question=per_question, null=null, seed=seed, **run.tools)
@@ -74,5 +74,6 @@ def plan_of(
     return {name: plan(requests, run.cached, prices) for name, requests in found.items()}
 
 
-def _all_cached(run: Run, requests: Sequence[Request]) -> bool:
-    return bool(requests) and run.cached is not None and all(run.cached(request) for request in requests)
+def _stood_for(one: Explanation) -> Explanation:
+    """An explanation, or what stands for one that would have to be asked for."""
+    return Explanation(one.latent, _PLACEHOLDER, source="to come") if one.failure == UNSENT else one

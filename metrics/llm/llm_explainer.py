@@ -9,12 +9,14 @@ Differences from published code
     4. Parameters belong to the explainer and cannot be changed by a request.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from typing import Any, Literal
 
 from .nouns import Chat, Explanation, Renderer, Reply, Request, Shown
 from .prompts import explanation_messages
 from .reading import read_explanation, read_predicate
+from .replay import CachedChat
 
 Words = Literal["free", "predicate"]
 MAX_TOKENS = 400
@@ -76,6 +78,12 @@ class LLMExplainer:
     def name(self) -> str:
         """The model's, and how it answers."""
         return self._chat.model if self._words == "free" else f"{self._chat.model} (predicates)"
+
+    def from_cache(self, cached: Callable[[Request], bool]) -> "LLMExplainer":
+        """The same, but nothing is sent: what the cache does not hold fails with `replay.UNSENT`."""
+        other = copy(self)
+        other._chat = CachedChat(self._chat, cached)
+        return other
 
     def requests(self, shown: Sequence[Shown], replicate: int = 0) -> list[Request]:
         """What would be sent for latents that can be asked about; for plans."""

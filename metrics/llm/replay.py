@@ -1,8 +1,10 @@
-"""Chat models without an endpoint: a function that answers, for tests, teaching and exact judges."""
+"""Chat models without an endpoint: a function that answers, for tests, teaching and exact judges; a cache alone."""
 
 from collections.abc import Callable, Sequence
 
-from .nouns import Reply, Request
+from .nouns import Chat, Reply, Request
+
+UNSENT = "not in the cache, and nothing may be sent"
 
 
 class ScriptedChat:
@@ -43,3 +45,27 @@ class ScriptedChat:
         except Exception as error:
             return Reply(None, failure=f"{type(error).__name__}: {error}")
         return said if isinstance(said, Reply) else Reply(said, finish_reason="stop")
+
+
+class CachedChat:
+    """A chat model that gives what its cache holds and sends nothing, so that plans can look at known answers.
+
+    Args:
+        chat: the model.
+        cached: whether it would answer a request without sending it, such as `Client.cached`.
+    """
+
+    def __init__(self, chat: Chat, cached: Callable[[Request], bool]) -> None:
+        self._chat, self._cached = chat, cached
+
+    @property
+    def model(self) -> str:
+        """Its name."""
+        return self._chat.model
+
+    def complete(self, requests: Sequence[Request]) -> list[Reply]:
+        """One reply to each request, in order; what is not in the cache fails with `UNSENT`."""
+        known = [self._cached(request) for request in requests]
+        asked = [request for request, is_known in zip(requests, known, strict=True) if is_known]
+        replies = iter(self._chat.complete(asked) if asked else [])
+        return [next(replies) if is_known else Reply(None, failure=UNSENT) for is_known in known]

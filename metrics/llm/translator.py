@@ -8,7 +8,8 @@ and stays without a predicate; nothing is guessed.
 import math
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +17,7 @@ from .llm_explainer import sent
 from .nouns import Chat, Explanation, Reply, Request
 from .prompts import explained, translation_messages
 from .reading import read_predicate
+from .replay import CachedChat
 
 N_CANDIDATES = 100
 N_PATTERNS = 30  # of them are there to show how facts are named
@@ -88,6 +90,12 @@ class Translator:
         elsewhere = bool(squares) and any(map(_PLACE.fullmatch, said)) and not squares & said
         whole = sum(self._weight[word] for word in name)
         return shared / math.sqrt(whole) * (_ELSEWHERE if elsewhere else 1.0) if whole else 0.0
+
+    def from_cache(self, cached: Callable[[Request], bool]) -> "Translator":
+        """The same, but nothing is sent: what the cache does not hold fails with `replay.UNSENT`."""
+        other = copy(self)
+        other._chat = CachedChat(self._chat, cached)
+        return other
 
     def requests(self, explanations: Sequence[Explanation], replicate: int = 0) -> list[Request]:
         """What would be sent for explanations that need it; for plans."""
