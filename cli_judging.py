@@ -132,6 +132,7 @@ def judge_errors(
         if judge == "encoder":
             from .judging.encoder_judge import encoder_judge
 
+            assert encodes is not None
             return encoder_judge(encodes, facts, renderer, predicates=predicates, seed=seed)
         from .judging.reader import ReaderJudge
 

@@ -43,7 +43,7 @@ def _summary(name: str, latents: Sequence[ExplainedLatent], n_resamples: int, se
         quartiles[1],
         (quartiles[0], quartiles[2]),
         float(nulls[np.isfinite(nulls)].mean()) if np.isfinite(nulls).any() else nan,
-        float(spearmanr(values[both], f1[both]).statistic) if varied else nan,
+        float(np.asarray(spearmanr(values[both], f1[both]))[0]) if varied else nan,
         int(known.sum()),
         dict(failed),
         _details(records, mean),

@@ -58,12 +58,13 @@ def form_of(game: Any, style: str | None = None, *, perspective: str | None = No
         ValueError: a world without text, an unknown style or perspective.
     """
     module = _module(game)
-    style = module.STYLES[0] if style is None else style
-    if style not in module.STYLES:
-        close = get_close_matches(style, module.STYLES, n=1)
+    styles: tuple[str, ...] = module.STYLES
+    style = styles[0] if style is None else style
+    if style not in styles:
+        close = get_close_matches(style, styles, n=1)
         raise ValueError(
             f"no style {style!r} of {game.name}; "
-            + (f"did you mean {close[0]!r}?" if close else f"there are {', '.join(module.STYLES)}")
+            + (f"did you mean {close[0]!r}?" if close else f"there are {', '.join(styles)}")
         )
     perspective = module.PERSPECTIVE if perspective is None else perspective
     if perspective not in PERSPECTIVES:

@@ -29,9 +29,9 @@ def same_windows(windows: Windows, kind: NDArray[np.int64]) -> NDArray[np.int64]
         windows: of a sample.
         kind: int64 [N], of the positions, as `same_facts` numbers them.
     """
-    length = windows.stop - windows.start
-    beside = windows.start[:, None] + np.arange(length.max(initial=0))
-    inside = beside < windows.stop[:, None]
+    longest = int((windows.stop - windows.start).max(initial=0))
+    beside: NDArray[np.int64] = windows.start[:, None] + np.arange(longest)
+    inside: NDArray[np.bool_] = beside < windows.stop[:, None]
     held = np.where(inside, kind[windows.order[np.where(inside, beside, 0)]], -1)
     return np.unique(held, axis=0, return_inverse=True)[1].reshape(-1).astype(np.int64)
 
