@@ -6,6 +6,16 @@ from dataclasses import dataclass, field
 from .plan import Prices
 
 
+@dataclass(frozen=True)
+class Tokens:
+    """What an endpoint counted; `counted` is False where it did not."""
+
+    prompt: int = 0
+    completion: int = 0
+    kept: int = 0
+    counted: bool = False
+
+
 @dataclass
 class Usage:
     """What a client did so far; counts rise.
@@ -17,7 +27,7 @@ class Usage:
         sent: requests that went out, every try counted.
         failures: items without a reply, by reason.
         faults: tries that failed, by reason.
-        prompt_tokens: of replies, as the endpoint counts.
+        prompt_tokens: of replies, as the endpoint counts, those that could not be used included.
         completion_tokens: likewise.
         kept_tokens: of the prompt tokens, those that the endpoint had kept.
         estimated_prompt_tokens: what was expected of the same requests.
@@ -111,26 +121,24 @@ class Budget:
         """USD of tokens; 0 without prices."""
         return 0.0 if self.prices is None else self.prices.usd(prompt, completion, kept)
 
-    def charge(self, prompt: int, completion: int, kept: int, expected: tuple[int, int], counted: bool) -> None:
-        """A reply came.
+    def charge(self, used: Tokens, expected: tuple[int, int], *, answered: bool = True) -> None:
+        """A reply came, of use or not: both are paid for.
 
         Args:
-            prompt: tokens of the prompt.
-            completion: of the reply.
-            kept: of the prompt, those that the endpoint had kept.
+            used: tokens; the estimate is charged if the endpoint did not count them.
             expected: estimate of prompt and reply.
-            counted: whether the endpoint said how many; the estimate is charged if not.
+            answered: whether it is of use.
         """
         u = self.usage
-        u.answered += 1
+        u.answered += answered
         u.estimated_prompt_tokens += expected[0]
         u.estimated_completion_tokens += expected[1]
         u.estimated_usd += self.cost(*expected)
-        if not counted:
+        if not used.counted:
             u.uncounted += 1
             u.usd += self.cost(*expected)
             return
-        u.prompt_tokens += prompt
-        u.completion_tokens += completion
-        u.kept_tokens += kept
-        u.usd += self.cost(prompt, completion, kept)
+        u.prompt_tokens += used.prompt
+        u.completion_tokens += used.completion
+        u.kept_tokens += used.kept
+        u.usd += self.cost(used.prompt, used.completion, used.kept)

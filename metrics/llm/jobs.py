@@ -12,6 +12,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from .budget import Tokens
 from .cache import content_of, key_of
 from .nouns import Reply, Request
 from .plan import CHARACTERS_A_TOKEN, estimate
@@ -19,16 +20,6 @@ from .transport import Fault, Kind, fields_of
 
 _OURS = frozenset({"model", "messages", "stream", "n", "api_key", "extra_headers", "extra_body", "extra_query"})
 _ROLES = frozenset({"system", "developer", "user", "assistant"})
-
-
-@dataclass(frozen=True)
-class Tokens:
-    """What an endpoint counted; `counted` is False where it did not."""
-
-    prompt: int = 0
-    completion: int = 0
-    kept: int = 0
-    counted: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,7 +144,15 @@ def _counted(reply: Mapping[str, Any]) -> list[int] | None:
 
 def tokens_of(values: Sequence[Mapping[str, Any]]) -> Tokens:
     """What a job's reply used; its first value carries the count."""
-    counts = values[0].get("tokens")
+    return _tokens(values[0].get("tokens"))
+
+
+def used_by(reply: Mapping[str, Any]) -> Tokens:
+    """What a reply used that cannot be read."""
+    return _tokens(_counted(reply))
+
+
+def _tokens(counts: Sequence[int] | None) -> Tokens:
     return Tokens() if not counts or not any(counts) else Tokens(*counts, counted=True)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from .budget import Budget
 from .cache import Cache
 from .errors import ConnectionRefused
-from .jobs import Job, tokens_of
+from .jobs import Job, tokens_of, used_by
 from .retrying import Gate, Pace
 from .transport import Fault, Transport
 
@@ -139,12 +139,17 @@ class Sender:
         while await gate.enter(cost):
             sent_at = self._clock()
             first = min(first, sent_at)  # waiting for a place is not the request's own time
+            reply: dict[str, Any] | None = None
             try:
-                values = job.read(await transport.send(job.kind, job.body))
+                reply = await transport.send(job.kind, job.body)
+                values = job.read(reply)
                 self._keep(job, values)
                 return values
             except Fault as fault:
                 told = fault
+                if reply is not None:  # withheld, refused, of the wrong length: of no use, but paid for
+                    used = used_by(reply)
+                    self._budget.charge(used, job.expected, answered=False)
             finally:
                 self._budget.give_back(cost)
                 await gate.leave()
@@ -161,8 +166,7 @@ class Sender:
         """Write down what came before anything else can happen."""
         for key, value in zip(job.keys, values, strict=True):
             self._cache.put(key, job.kind, job.model, value, time.time())
-        used = tokens_of(values)
-        self._budget.charge(used.prompt, used.completion, used.kept, job.expected, used.counted)
+        self._budget.charge(tokens_of(values), job.expected)
         self._pace.went_well()
         self._refused = self._rejected = self._unreached = 0
         self._last_reply = self._clock()

@@ -6,7 +6,8 @@ import logging
 import pytest
 from chat_server import ChatServer
 from fiducial.metrics.llm.client import Client
-from fiducial.metrics.llm.errors import ConnectionRefused
+from fiducial.metrics.llm.errors import BudgetSpent, ConnectionRefused
+from fiducial.metrics.llm.plan import Prices
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -70,6 +71,23 @@ def test_a_refused_reply_and_a_withheld_one_are_failures():
         assert replies[0].failure.startswith("filtered")
         assert replies[1].failure == "refused to answer: I would rather not"
         assert server.count == 2
+
+
+def test_replies_of_no_use_are_paid_for_and_count_against_the_budget():
+    """A withheld reply costs 100 x 1,000 + 5 x 2,000 millionths = .11 USD; after two of them .2 USD allow no third."""
+
+    def withheld(self, body, finish="stop"):
+        usage = {"prompt_tokens": 100, "completion_tokens": 5}
+        return {"choices": [{"message": {"content": None}, "finish_reason": "content_filter"}], "usage": usage}
+
+    with ChatServer() as server:
+        server.http.RequestHandlerClass._reply = withheld
+        client = quick(server, concurrency=1, budget_usd=0.2, prices=Prices(input=1000.0, output=2000.0))
+        with pytest.raises(BudgetSpent):
+            client.complete(ask(*range(9)))
+        assert server.count == client.usage.sent == 2
+        assert client.usage.usd == pytest.approx(0.22)
+        assert (client.usage.answered, client.usage.prompt_tokens, client.usage.completion_tokens) == (0, 200, 10)
 
 
 @pytest.mark.parametrize("fault", ["timeout", "trickle"])

@@ -2,7 +2,7 @@
 
 import pytest
 from chat_server import ChatServer
-from fiducial.metrics.llm.budget import Budget, Usage
+from fiducial.metrics.llm.budget import Budget, Tokens, Usage
 from fiducial.metrics.llm.errors import BudgetSpent
 from fiducial.metrics.llm.nouns import Request
 from fiducial.metrics.llm.plan import UNKNOWN_OUTPUT, Plan, Prices, estimate, plan
@@ -101,7 +101,7 @@ def test_a_budget_of_nothing_still_reads_the_cache(tmp_path):
 
 def test_kept_tokens_are_charged_at_their_price():
     budget = Budget(None, None, Prices(input=10.0, output=20.0, cached=1.0))
-    budget.charge(1000, 100, 600, (900, 200), True)
+    budget.charge(Tokens(1000, 100, 600, counted=True), (900, 200))
     assert budget.usage.usd == pytest.approx((400 * 10 + 600 * 1 + 100 * 20) / 1e6)
     assert budget.usage.kept_tokens == 600
 
