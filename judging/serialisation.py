@@ -4,9 +4,9 @@ Question      Given a fact and a position as text, does the judge see whether th
 Equation      e+ = P(no | the predicate holds), e- = P(yes | it does not); a balanced accuracy of BA then reads
               1/2 + (1 - e+ - e-) (BA - 1/2)
 Conventions   Predicates are exact labels, so every question has a right answer. Positions are of reporting games, half
-              with the predicate and half without. Yes is a probability above 1/2. What is not answered is counted by
-              its reason and is in neither share. Intervals are Wilson's at 95 %, as if answers were independent;
-              answers to one predicate are not, so differences between groups of few predicates mean less.
+              with the predicate and half without. Yes is a probability of at least 1/2. What is not answered is
+              counted by its reason and is in neither share. Intervals are Wilson's at 95 %, as if answers were
+              independent; answers to one predicate are not, so differences between groups of few predicates mean less.
 Use           The shares correct scores of latents (`corrected` in per_latent.py) whose explanations are of this kind.
 """
 
@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..games.features import FeatureSet
-from ..metrics.llm.asking import ask, questions
+from ..metrics.llm.asking import YES, ask, questions
 from ..metrics.llm.facts import Facts
 from ..metrics.llm.nouns import Example, Explanation, Judge, Mode, Renderer
 from ..metrics.llm.per_latent import wilson
@@ -85,7 +85,7 @@ def judge_errors(
     for kind in predicates:
         of_kind = [i for i, (name, _) in enumerate(listed) if name == kind]
         found = [answered[i] for i in of_kind if i in answered]
-        pairs = [(e.active, value[0] > 0.5) for one in found for e, value in one.answered()]
+        pairs = [(e.active, value[0] >= YES) for one in found for e, value in one.answered()]
         unanswered: Counter[str] = Counter()
         for one in found:
             unanswered.update(one.failed)

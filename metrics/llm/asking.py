@@ -17,6 +17,7 @@ from .seeds import generator_of
 Failures = Literal["drop", "wrong", "raise"]
 FAILURES: tuple[Failures, ...] = ("drop", "wrong", "raise")
 MODES: tuple[Mode, ...] = ("detection", "fuzzing", "simulation")
+YES = 0.5  # a probability of at least this says yes, wherever answers are counted
 MOST_FAILED = 0.05  # share of a latent's examples; above it there is no score
 
 

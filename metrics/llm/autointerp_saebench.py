@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from ..inputs import Labels, Latents, as_codes
 from ..properties import Properties
 from ..score import Score, game_weights, interval, stamped
-from .asking import Asked, ask
+from .asking import YES, Asked, ask
 from .autointerp import executing_judge
 from .autointerp_score import nothing, number, table_of
 from .detection import asked_about
@@ -202,7 +202,7 @@ def accuracy_of(asked: Asked) -> float:
     """Share of right answers as published: NaN if any example has none, for the answer then cannot be read."""
     if asked.n_failed or not asked.examples:
         return nan
-    return float(np.mean([(value[0] >= 0.5) == example.active for example, value in asked.answered()]))
+    return float(np.mean([(value[0] >= YES) == example.active for example, value in asked.answered()]))
 
 
 def posed(

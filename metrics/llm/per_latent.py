@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..score import game_weights, interval
-from .asking import Asked
+from .asking import YES, Asked
 from .natural import natural_f1
 from .nouns import Mode
 from .predicate_judge import corrected_ba as without_judge_errors
@@ -161,7 +161,7 @@ def score_latent(
     active = np.array([example.active for example, _ in answered], np.bool_)
     p = np.array([value[0] for _, value in answered], np.float64)
     tenth = np.array([example.quantile for example, _ in answered], np.int64)
-    yes = p >= 0.5
+    yes = p >= YES
     undefined = asked.undefined
     if not undefined and (active.all() or not active.any()):
         undefined = "no silent example" if active.any() else "no active example"

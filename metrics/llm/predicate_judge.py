@@ -20,6 +20,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .asking import YES
 from .facts import Facts
 from .nouns import Answer, Example, Question
 from .predicate import Predicate, evaluate, squares_of
@@ -179,7 +180,7 @@ def error_rates(answers: Sequence[float | None], truths: Sequence[bool]) -> Erro
     """
     if len(answers) != len(truths):
         raise ValueError(f"expected a truth for each of {len(answers)} answers, got {len(truths)}")
-    said = [(answer >= 0.5, truth) for answer, truth in zip(answers, truths, strict=True) if answer is not None]
+    said = [(answer >= YES, truth) for answer, truth in zip(answers, truths, strict=True) if answer is not None]
     positive = [yes for yes, truth in said if truth]
     negative = [yes for yes, truth in said if not truth]
     misses, alarms = len(positive) - sum(positive), sum(negative)

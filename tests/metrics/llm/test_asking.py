@@ -146,3 +146,39 @@ def test_ask_puts_everything_to_the_judge_at_once():
     assert judge.calls == 1
     assert ask(judge, []) == {}
     assert np.isfinite([v[0] for v in ask(judge, both)[2].values if v]).all()
+
+
+def test_an_even_probability_is_a_yes_wherever_answers_are_counted():
+    """Scores, error rates and judges that are watched must agree on it, or corrections correct the wrong thing."""
+    from fiducial.explaining.scorers import Watched
+    from fiducial.judging.serialisation import judge_errors
+    from fiducial.metrics.llm.per_latent import score_latent
+    from fiducial.metrics.llm.predicate import Atom
+    from fiducial.metrics.llm.predicate_judge import error_rates
+
+    from .small_facts import facts_of
+
+    class Undecided:
+        name = "undecided"
+
+        def answer(self, questions):
+            return [Answer((0.5,) * len(one.examples)) for one in questions]
+
+    class Plain:
+        style, legend = "plain", ""
+
+        def example(self, example):
+            return str(example.rows)
+
+    examples = [Example((row,), (float(row % 2),), row % 2 == 1) for row in range(20)]
+    facts = facts_of((np.arange(40) % 2 == 1)[:, None], 10)
+    asked = questions(Explanation(0, "fact 0", Atom("fact 0")), examples, "detection")
+    score = score_latent(ask(Undecided(), asked)[0])
+    assert (score.tpr, score.tnr) == (1, 0)
+    rates = error_rates([0.5] * 20, [example.active for example in examples])
+    assert (rates.e_pos, rates.e_neg) == (0, 1)
+    watched = Watched(Undecided(), facts)
+    watched.answer(asked)
+    assert watched.counts[0] == {"true": 10, "no": 0, "false": 10, "yes": 10}
+    (row,) = judge_errors(Undecided(), facts, Plain(), predicates={"facts": (Atom("fact 0"),)}).rows
+    assert (row.e_pos, row.e_neg) == (0, 1)
