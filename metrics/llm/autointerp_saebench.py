@@ -179,7 +179,7 @@ def autointerp_saebench(
         ceilings={"perfect": 1.0},
         protocol="saebench",
         details=details,
-        replicates=replicates,
+        replicates=replicates if len(known) > 1 else None,
     )
     if protocol == "fiducial":
         return stamped({name: score}, PROPERTIES)

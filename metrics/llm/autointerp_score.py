@@ -140,7 +140,7 @@ def _score(
         floors={floor: at for floor, at in floors.items() if isfinite(at)},
         ceilings={"perfect": 1.0} if n_scored else {},
         details=told if n_scored else {**told, "undefined": why or "no latent has a score"},
-        replicates=replicates if n_scored else None,
+        replicates=replicates if n_scored > 1 else None,
     )
 
 

@@ -264,16 +264,15 @@ def mean_over_latents(
 ) -> tuple[float, float, float, NDArray[np.float64]]:
     """Mean over latents that have a value: value, 95 % interval by bootstrap over latents, and the replicates.
 
-    NaN without a value; with one, the interval is that value.
+    NaN without a value. One latent has a mean but no interval, and neither has a mean without resamples: NaN.
     """
     known = np.array([value for value in values if np.isfinite(value)], np.float64)
     if len(known) < 2:
-        value = float(known[0]) if len(known) else nan
-        return value, value, value, np.full(n_resamples, value)
+        return float(known[0]) if len(known) else nan, nan, nan, np.full(n_resamples, nan)
     replicates = game_weights(len(known), n_resamples, seed) @ known / len(known)
     value = float(known.mean())
     low, high = interval(replicates)
-    return value, low if low <= value else value, high if high >= value else value, replicates
+    return value, value if low > value else low, value if high < value else high, replicates
 
 
 def pooled(scores: Sequence[LatentScore]) -> dict[str, float]:

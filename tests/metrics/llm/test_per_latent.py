@@ -151,7 +151,12 @@ def test_aggregates():
     assert low < mean < high
     assert replicates.shape == (500,)
     assert replicates.std() == pytest.approx(np.std([0.5, 0.7, 0.9, 0.6]) / 2, rel=0.15)
-    assert mean_over_latents([0.4, nan], 10, 0)[:3] == (0.4, 0.4, 0.4)
+    alone = mean_over_latents([0.4, nan], 10, 0)
+    assert alone[0] == 0.4
+    assert np.isnan(alone[1:3]).all()  # one latent has no interval, least of all one of width 0
+    unsampled = mean_over_latents(values, 0, 0)
+    assert unsampled[0] == pytest.approx(0.675)
+    assert np.isnan(unsampled[1:3]).all()
     assert isnan(mean_over_latents([nan], 10, 0)[0])
     assert isnan(quartiles([])["median"])
 
