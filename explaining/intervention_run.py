@@ -60,6 +60,7 @@ def intervene(
     latents: Mapping[int, Latent],
     *,
     model: TextModel | None = None,
+    others: Sequence[Explanation] | None = None,
     targets: Sequence[float | None] = TARGETS,
     n_prompts: int = 30,
     n_new: int = 8,
@@ -76,6 +77,7 @@ def intervene(
         latents: where they fire, by number, on the testbed's scored positions.
         model: a `CausalLM` or another function that gives log-probabilities of texts; None leaves the score out and
             keeps the truth, which needs none.
+        others: explanations of the same latents in the same order, as a null; None shuffles those given.
         targets: KL at the next token, nats; None sets the latent to 0.
         n_prompts: games a latent, of those that report.
         n_new: most moves that are written.
@@ -88,12 +90,15 @@ def intervene(
 
     Raises:
         KeyError: an explanation of a latent that is not given.
-        ValueError: a testbed of prompts, a dictionary of another width, or options out of range.
+        ValueError: a testbed of prompts, a dictionary of another width, nulls of other latents, or options out of
+            range.
     """
+    if others is not None and [one.latent for one in others] != [one.latent for one in explanations]:
+        raise ValueError("the null must be explanations of the same latents in the same order")
     if missing := [one.latent for one in explanations if one.latent not in latents]:
         raise KeyError(f"latent {missing[0]} is explained, but where it fires is not given")
     intervener = Intervener(bed, dictionary, n_new=n_new, legal=legal, seed=seed)
-    others = shuffled(explanations, seed=seed)
+    others = shuffled(explanations, seed=seed) if others is None else others
     options: dict[str, Any] = {"n_resamples": n_resamples, "seed": seed}
     wanted = {one.latent: 0 if one.failure else n_prompts for one in explanations}  # nothing to ask where it failed
     prompts = {number: intervener.prompts(latents[number], n=n) for number, n in wanted.items()}

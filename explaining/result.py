@@ -79,7 +79,8 @@ class Summary:
         truth: Spearman correlation with the exact F1 of the explanations over latents; NaN below five latents.
         n: latents with a value.
         failed: latents without, by reason.
-        details: the judge's error rates, mean natural precision, failed answers by reason.
+        details: the judge's error rates, mean natural precision, failed answers by reason, latents that were not asked
+            about to save time.
     """
 
     scorer: str

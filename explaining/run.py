@@ -13,12 +13,14 @@ from ..metrics.llm.latents import Eligible, eligible, latents_of, pick
 from ..metrics.llm.nouns import Explainer, Explanation, Judge, Request
 from ..metrics.llm.predicate_judge import PredicateJudge
 from ..metrics.llm.truth import exact
+from ..model_testbed import Testbed
 from ..models.dictionary import Codes, Dictionary, encode_in_batches
 from ..provenance import provenance
 from ..tasks.facts import facts_of, shows_games
 from ..testbed_catalogue import AnyTestbed
 from .kept import Kept
 from .natural import NATURAL_F1, why_no_natural_f1, with_natural_f1
+from .pushes import INTERVENTIONS, N_PUSHED, Pushes, spread, why_no_pushes
 from .result import Explained, ExplainedLatent
 from .scorers import JUDGED, Tools, check_scorers, score
 from .summary import summaries
@@ -50,6 +52,7 @@ class Sample:
         examiner: draws the examples.
         numbers: latents, rising.
         eligible: which latents could have been drawn, and how many could not, by reason.
+        source: the dictionary itself, for interventions; None makes them impossible.
     """
 
     dictionary: str
@@ -57,6 +60,7 @@ class Sample:
     examiner: Examiner
     numbers: tuple[int, ...]
     eligible: Eligible
+    source: Dictionary | None = None
 
     @property
     def digest(self) -> str:
@@ -126,7 +130,7 @@ def sample_of(
             )
     chosen = latents_of(codes, numbers)
     examiner = Examiner(facts, codes, chosen, settings, follow=shows_games(bed), seed=seed, sae=dictionary.name)
-    return Sample(dictionary.name, codes, examiner, tuple(numbers), among)
+    return Sample(dictionary.name, codes, examiner, tuple(numbers), among, dictionary)
 
 
 @dataclass(frozen=True)
@@ -139,6 +143,7 @@ class Run:
         translator: turns words into predicates, so that they can be executed.
         scorers: see `scorers.SCORERS`.
         tools: more of what scorers need: renderer, encoder, language model.
+        n_pushed: latents of a dictionary on which interventions are made, at most.
         cached: whether a request to the language model would be answered without being sent; None without a cache.
     """
 
@@ -148,6 +153,7 @@ class Run:
     scorers: tuple[str, ...] = JUDGED
     tools: Mapping[str, Any] = field(default_factory=dict)
     cached: Callable[[Request], bool] | None = None
+    n_pushed: int = N_PUSHED
 
 
 def explain(
@@ -184,6 +190,8 @@ def explain(
     explainer = who.explainer or best_predicates(facts, examiner.latents)
     judge = who.judge or PredicateJudge(facts, seed=seed)
     tools = Tools(judge, per_question=per_question, null=null, seed=seed, **who.tools)
+    if set(INTERVENTIONS) & set(who.scorers):
+        tools = replace(tools, pushes=_pushes(sample, bed, tools, who.n_pushed, seed))
     missing = check_scorers(who.scorers, tools, examiner)
     asked = [name for name in who.scorers if name not in missing]
     if "detection" in asked and (reason := why_no_natural_f1(asked, examiner.settings.negatives)):
@@ -201,6 +209,8 @@ def explain(
         "null": null,
         "seed": seed,
     }
+    if isinstance(tools.pushes, Pushes):
+        settings |= {"pushed": sorted(tools.pushes.chosen), "push_target": tools.pushes.target}
     identity = {
         **settings,
         "dictionary": sample.dictionary,
@@ -231,6 +241,16 @@ def explain(
         settings,
         provenance(seed=seed, testbed={"name": bed.name, "n_games": bed.n_games, "seed": bed.seed}, **(about or {})),
     )
+
+
+def _pushes(sample: Sample, bed: AnyTestbed, tools: Tools, n: int, seed: int) -> Pushes | str:
+    reason = why_no_pushes(bed) or ("" if sample.source is not None else "the dictionary itself is not at hand")
+    if reason:
+        return reason
+    assert isinstance(bed, Testbed)
+    assert sample.source is not None
+    chosen = spread(sample.numbers, n)
+    return Pushes(bed, sample.source, sample.examiner.latents, chosen, tools.language_model, seed=seed)
 
 
 def _chunk(

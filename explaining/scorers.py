@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from math import isnan, nan
 from typing import Any
 
+from ..metrics.llm.asking import YES
 from ..metrics.llm.detection import asked_about, detection
 from ..metrics.llm.embedders import Encoder
 from ..metrics.llm.embedding import embedding, embedding_by_facts
@@ -18,9 +19,11 @@ from ..metrics.llm.predicate import evaluate
 from ..metrics.llm.separation import Separation
 from ..metrics.llm.simulation import SimulationScore, simulation
 from ..metrics.llm.surprisal import TextModel, surprisal
+from .pushes import INTERVENTIONS, Pushes
+from .unexplained import UNEXPLAINED, unexplained
 
 JUDGED: tuple[Mode, ...] = ("detection", "fuzzing", "simulation")
-SCORERS = (*JUDGED, "embedding", "embedding by facts", "surprisal")
+SCORERS = (*JUDGED, "embedding", "embedding by facts", "surprisal", *INTERVENTIONS, *UNEXPLAINED)
 Records = dict[int, dict[str, Any]]
 
 
@@ -33,6 +36,7 @@ class Tools:
         renderer: positions as text; None where there is none, as in synthetic worlds.
         encoder: of texts, for embedding.
         language_model: log-probabilities of texts, for surprisal.
+        pushes: interventions on some of the latents, for those scorers; or why there are none.
         per_question: examples in one question.
         null: also score shuffled explanations.
         seed: of orders and shuffles.
@@ -42,6 +46,7 @@ class Tools:
     renderer: Renderer | None = None
     encoder: Encoder | None = None
     language_model: TextModel | None = None
+    pushes: Pushes | str = "no model to intervene in was given"
     per_question: int = 5
     null: bool = True
     seed: int = 0
@@ -65,12 +70,16 @@ def check_scorers(names: Sequence[str], tools: Tools, examiner: Examiner) -> dic
             )
         if name.startswith("embedding") and tools.encoder is None:
             raise ValueError(f"{name} compares texts as vectors: give an encoder")
-        if name == "surprisal" and tools.language_model is None:
-            raise ValueError("surprisal needs a language model: give the folder of one")
+        if name == "example embedding" and tools.encoder is None:
+            raise ValueError(f"{name} compares texts as vectors: give an encoder")
+        if name.endswith("surprisal") and tools.language_model is None:
+            raise ValueError(f"{name} needs a language model: give the folder of one")
         if name in ("fuzzing", "simulation") and examiner.apart:
             reasons[name] = examiner.apart
-        if name in ("embedding", "surprisal") and tools.renderer is None:
+        if name in ("embedding", "surprisal", "example embedding") and tools.renderer is None:
             reasons[name] = "positions of this world have no text"
+        if name in INTERVENTIONS and isinstance(tools.pushes, str):
+            reasons[name] = tools.pushes
     return reasons
 
 
@@ -112,6 +121,12 @@ def score(
         else:
             scores = fuzzing(explanations, exams, watched, per_question=tools.per_question, **common)
         return {one.latent: {**_judged(one), "judge": watched.counts.get(one.latent, {})} for one in scores}
+
+    if name in INTERVENTIONS:
+        assert isinstance(tools.pushes, Pushes)
+        return tools.pushes.records(name, explanations, null=tools.null)
+    if name in UNEXPLAINED:
+        return unexplained(name, exams, examiner.facts, tools.renderer, tools.encoder, seed=tools.seed)
 
     def measured(asked: Sequence[Explanation]) -> list[Separation]:
         if name == "surprisal":
@@ -168,7 +183,7 @@ class Watched:
             holds = evaluate(question.explanation.predicate, self.facts, rows)
             true = bool(holds[list(example.marked)].all() if example.marked else holds.any())
             mine["true" if true else "false"] += 1
-            if (value > 0.5) != true:
+            if (value >= YES) != true:
                 mine["no" if true else "yes"] += 1
 
 

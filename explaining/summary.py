@@ -27,7 +27,9 @@ def _summary(name: str, latents: Sequence[ExplainedLatent], n_resamples: int, se
     values = np.array([_float(record["value"]) for record in records])
     known = np.isfinite(values)
     failed = Counter(
-        record["undefined"] or "no value" for record in records if not np.isfinite(_float(record["value"]))
+        record["undefined"] or "no value"
+        for record in records
+        if record.get("asked", True) and not np.isfinite(_float(record["value"]))
     )
     f1 = np.array([_float(one.exact["f1"][0]) if one.exact else nan for one in latents])
     both = known & np.isfinite(f1)
@@ -56,6 +58,8 @@ def _details(records: Sequence[Any], mean: float) -> dict[str, Any]:
     for record in records:
         answers.update(record["failed"])
     found["answers_failed"] = dict(answers)
+    if left := sum(not record.get("asked", True) for record in records):
+        found["not_asked"] = left
     precision = [p for p in (_float(record.get("precision")) for record in records) if np.isfinite(p)]
     if precision:
         found["natural_precision"] = float(np.mean(precision))

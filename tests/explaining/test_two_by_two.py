@@ -1,4 +1,4 @@
-"""Whose error: parts add up, a perfect judge has none, an exam of everything has none, a language model is asked once."""
+"""Whose error: parts add up, a perfect judge has none, nor has an exam of everything; requests are as planned."""
 
 from dataclasses import replace
 
