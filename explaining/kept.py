@@ -33,10 +33,10 @@ class Kept:
         whole, rest = lines[:-1], lines[-1]
         try:
             first = json.loads(whole[0]) if whole else None
-        except json.JSONDecodeError:
+        except ValueError:
             first = None
-        if not isinstance(first, dict) or "run" not in first:
-            if not whole:  # killed before the first line was out
+        if not isinstance(first, dict) or not isinstance(first.get("run"), dict):
+            if not whole and self._first_line().startswith(rest):  # killed before the first line was out
                 path.unlink()
                 return
             raise ValueError(f"{path} does not hold finished latents: its first line does not say of which run")
@@ -48,12 +48,18 @@ class Kept:
                 f"{path} holds latents of another run, with other {', '.join(changed)}: take another folder, or delete "
                 "the file to begin anew"
             )
-        for line in whole[1:]:
-            one = latent_from(json.loads(line))
+        for number, line in enumerate(whole[1:], start=2):
+            try:
+                one = latent_from(json.loads(line))
+            except (ValueError, TypeError, KeyError, AttributeError) as error:
+                raise ValueError(f"line {number} of {path} holds no latent ({error}): delete the line") from None
             self.latents[one.latent] = one
         if rest:  # a line that a kill cut off
             with path.open("r+b") as file:
                 file.truncate(sum(len(line) + 1 for line in whole))
+
+    def _first_line(self) -> bytes:
+        return (json.dumps({"run": self._identity}) + "\n").encode()
 
     def add(self, found: list[ExplainedLatent]) -> None:
         """Keep some latents, in the form in which they would be read back; they are on disk when this returns."""
@@ -63,9 +69,9 @@ class Kept:
             return
         self._path.parent.mkdir(parents=True, exist_ok=True)
         new = not self._path.exists()
-        with self._path.open("a", encoding="utf-8", newline="\n") as file:
+        with self._path.open("ab") as file:
             if new:
-                file.write(json.dumps({"run": self._identity}) + "\n")
-            file.writelines(f"{line}\n" for line in lines)
+                file.write(self._first_line())
+            file.writelines(f"{line}\n".encode() for line in lines)
             file.flush()
             os.fsync(file.fileno())

@@ -147,8 +147,16 @@ def test_foreign_files_are_refused(tmp_path):
     file.write_text('{"a": 1}\n')
     with pytest.raises(ValueError, match="does not say of which run"):
         Kept(file, {})
-    file.write_text("not a line")  # killed before the first line was out
-    assert Kept(file, {}).latents == {}
+    for foreign in (b"not a line", b"\xff\xfe\x00", b"\xff\n", b'{"run": 3}\n', b'{"run": {"a'):
+        file.write_bytes(foreign)
+        with pytest.raises(ValueError, match="does not say of which run"):
+            Kept(file, {"seed": 1})
+        assert file.read_bytes() == foreign  # what is not ours is not deleted
+    file.write_text('{"run": {"se')  # killed before the first line was out
+    assert Kept(file, {"seed": 1}).latents == {}
+    file.write_text('{"run": {"seed": 1}}\n{"latent": 3}\n')
+    with pytest.raises(ValueError, match=r"line 2 of .* holds no latent"):
+        Kept(file, {"seed": 1})
     (tmp_path / "x.json").write_text('{"schema": "else"}')
     with pytest.raises(ValueError, match="holds no explanations"):
         Explained.from_json(tmp_path / "x.json")
