@@ -40,6 +40,8 @@ from .cli_llm import (
     client_of,
     encoder_of,
     may_send,
+    needless,
+    spending,
 )
 
 if TYPE_CHECKING:
@@ -119,21 +121,26 @@ def explain(
     hush(quiet)
     check_folder(out)
     from .explaining.run import sample_of
-    from .metrics.llm.errors import BudgetSpent, ConnectionRefused
     from .metrics.llm.exams import ExamSettings
     from .testbed_catalogue import check_testbed
     from .testbed_catalogue import testbed as make
     from .testbed_specs import DEFAULT_TESTBED
 
     _check(explainer, judge, model, e_pos, e_neg)
+    asks = "llm" in (explainer, judge) or (encoder or "").startswith("endpoint:")
+    if not asks:
+        given = {"--model": model, "--base-url": base_url, "--offline": offline, "--cache": cache, "--yes": yes}
+        needless(given, "explanations and judge are predicates; say --explainer llm, --judge llm, or both")
+    if explainer != "llm":
+        needless({"--predicates": predicates}, "it is for --explainer llm")
     settings = ExamSettings(sampling=sampling, negatives=negatives, n_contrast=contrast, copies=copies)  # type: ignore[arg-type]
-    wanted = tuple(split(scorers) or ("detection", "fuzzing", "simulation"))
+    wanted = tuple(dict.fromkeys(split(scorers) or ("detection", "fuzzing", "simulation")))
     chosen = None if only is None else numbers(only, "--only", int)
+    _check_scorers(wanted, encoder, language_model)
     name = check_testbed(testbed or DEFAULT_TESTBED)
     dictionaries = dictionaries_of(saes or [], name, kind)
-    bed = make(name, n_games=games, seed=seed)
     client = None
-    if "llm" in (explainer, judge) or (encoder or "").startswith("endpoint:"):
+    if asks:
         client = client_of(
             model,
             out,
@@ -150,31 +157,30 @@ def explain(
             quiet=quiet,
             seed=seed,
         )
-    jobs: list[tuple[Dictionary, Sample, Run, str | None]] = []
-    for dictionary, sha256 in dictionaries:
-        sample = sample_of(dictionary, bed, chosen, n_latents=latents, settings=settings, seed=seed)
-        run = _run(
-            sample, bed, client, explainer, judge, wanted, (e_pos, e_neg), predicates, translate, style, encoder,
-            language_model, seed,
-        )  # fmt: skip
-        jobs.append((dictionary, sample, run, sha256))
-    if client is not None:
-        to_send = _show_plan([(one[1], one[2]) for one in jobs], client, null, per_question, seed)
-        if plan:
-            return
-        may_send(to_send, yes=yes, limited=budget_usd is not None or max_requests is not None, offline=offline)
-    elif plan:
-        typer.echo("nothing is sent: explanations and judge are predicates")
-        return
-    try:
-        _explain_all(jobs, bed, out, null=null, per_question=per_question, boards=boards, seed=seed)
-    except (BudgetSpent, ConnectionRefused) as error:  # no fault of the input; what came is kept
-        typer.echo(f"fiducial: {error}", err=True)
-        raise typer.Exit(1) from None
-    finally:
+    with spending(client):
+        tools: dict[str, Any] = {} if encoder is None else {"encoder": encoder_of(encoder, client)}
+        if language_model is not None:
+            from .metrics.llm.causal_lm import CausalLM
+
+            tools["language_model"] = CausalLM.from_folder(language_model)
+        bed = make(name, n_games=games, seed=seed)
+        if asks or {"embedding", "example embedding", "surprisal"} & set(wanted):
+            tools["renderer"] = _renderer(bed, style)
+        jobs: list[tuple[Dictionary, Sample, Run, str | None]] = []
+        for dictionary, sha256 in dictionaries:
+            sample = sample_of(dictionary, bed, chosen, n_latents=latents, settings=settings, seed=seed)
+            run = _run(sample, client, explainer, judge, wanted, (e_pos, e_neg), predicates, translate, tools, seed)
+            jobs.append((dictionary, sample, run, sha256))
         if client is not None:
-            typer.echo(client.usage.table())
-            client.close()
+            to_send = _show_plan([(one[1], one[2]) for one in jobs], client, null, per_question, seed)
+            if plan:
+                return
+            limited = budget_usd is not None or max_requests is not None
+            may_send(client, to_send, yes=yes, limited=limited, offline=offline)
+        elif plan:
+            typer.echo("nothing is sent: explanations and judge are predicates")
+            return
+        _explain_all(jobs, bed, out, null=null, per_question=per_question, boards=boards, seed=seed)
 
 
 def _explain_all(
@@ -227,9 +233,38 @@ def _check(explainer: str, judge: str, model: str | None, e_pos: float, e_neg: f
         raise ValueError("--e-pos and --e-neg are errors of the predicate judge; a language model has its own")
 
 
+def _check_scorers(scorers: tuple[str, ...], encoder: str | None, language_model: Path | None) -> None:
+    """Refuse, before the work, scorers that do not exist or lack something, and things that no scorer wants.
+
+    Raises:
+        ValueError: see above.
+        FileNotFoundError: no such folder.
+    """
+    from difflib import get_close_matches
+
+    from .explaining.scorers import SCORERS
+
+    for name in scorers:
+        if name not in SCORERS:
+            close = get_close_matches(name, SCORERS, n=1)
+            hint = f"; did you mean {close[0]}?" if close else ""
+            raise ValueError(f"no scorer named {name!r}{hint} There are {', '.join(SCORERS)}")
+    embedding = [name for name in scorers if "embedding" in name]
+    surprisal = [name for name in scorers if name.endswith("surprisal")]
+    if embedding and encoder is None:
+        raise ValueError(f"{embedding[0]} compares texts as vectors: give --encoder, such as minilm")
+    if surprisal and language_model is None:
+        raise ValueError(f"{surprisal[0]} needs the folder of a causal language model: give --language-model")
+    if not embedding:
+        needless({"--encoder": encoder}, "it is for the scorers embedding, embedding by facts and example embedding")
+    if not surprisal:
+        needless({"--language-model": language_model}, "it is for the scorer surprisal")
+    if language_model is not None and not language_model.is_dir():
+        raise FileNotFoundError(f"no folder {language_model} with a causal language model; none is fetched")
+
+
 def _run(
     sample: "Sample",
-    bed: Any,
     client: "Client | None",
     explainer: str,
     judge: str,
@@ -237,9 +272,7 @@ def _run(
     errors: tuple[float, float],
     predicates: bool,
     translate: bool,
-    style: str | None,
-    encoder: str | None,
-    language_model: Path | None,
+    tools: dict[str, Any],
     seed: int,
 ) -> "Run":
     from .explaining.run import Run
@@ -249,15 +282,7 @@ def _run(
     from .metrics.llm.translator import Translator
 
     facts = sample.examiner.facts
-    needs_text = client is not None or bool({"embedding", "surprisal"} & set(scorers))
-    renderer = _renderer(bed, style) if needs_text else None
-    tools: dict[str, Any] = {"renderer": renderer}
-    if encoder is not None:
-        tools["encoder"] = encoder_of(encoder, client)
-    if language_model is not None:
-        from .metrics.llm.causal_lm import CausalLM
-
-        tools["language_model"] = CausalLM.from_folder(language_model)
+    renderer = tools.get("renderer")
     says: Any = None
     translator = None
     if explainer == "llm":

@@ -37,9 +37,12 @@ from .cli_llm import (
     client_of,
     encoder_of,
     may_send,
+    needless,
+    spending,
 )
 
 if TYPE_CHECKING:
+    from .judging.serialisation_result import JudgeErrors
     from .metrics.llm.client import Client
 
 JUDGES = ("reader", "encoder", "llm")
@@ -70,6 +73,9 @@ def judge_errors(
     timeout: Timeout = 120.0,
     cache: CacheFile = None,
     offline: Offline = False,
+    groups: Annotated[
+        bool, typer.Option("--groups", help="Show every group of features; the file has them anyhow.")
+    ] = False,
     seed: Seed = 0,
     out: Out = Path("fiducial-judge-errors"),
     quiet: Quiet = False,
@@ -83,28 +89,24 @@ def judge_errors(
         raise ValueError("name the language model with --model, as its endpoint knows it")
     if judge == "encoder" and encoder is None:
         raise ValueError("name the encoder with --encoder, such as minilm")
+    if judge != "encoder":
+        needless({"--encoder": encoder}, "it is for the judge named encoder")
+    asks = judge == "llm" or (encoder or "").startswith("endpoint:")
+    if not asks:
+        given = {"--model": model, "--base-url": base_url, "--offline": offline, "--cache": cache, "--yes": yes}
+        needless(given, f"the judge named {judge} is no language model")
     from .explaining.rendering import renderer_of
     from .games.serialise import styles_of
     from .judging.serialisation import judge_errors_by_style, predicates_by_group
-    from .metrics.llm.errors import BudgetSpent, ConnectionRefused
     from .tasks.facts import facts_of
     from .testbed_catalogue import check_testbed, with_model
     from .testbed_catalogue import testbed as make
     from .testbed_specs import DEFAULT_TESTBED
 
     name = check_testbed(testbed or DEFAULT_TESTBED)
-    bed = with_model(make(name, n_games=games, seed=seed))
-    facts = facts_of(bed)
-    renderers = [renderer_of(bed, style) for style in split(styles) or styles_of(bed.game)]
-    predicates = predicates_by_group(bed.features, facts, n_per_group=per_group, seed=seed)
-    asked: dict[str, Any] = {
-        "predicates": predicates,
-        "n_per_predicate": positions,
-        "per_question": per_question,
-        "seed": seed,
-    }
+    _check_real(name, "its positions have no text that a judge could read")
     client = None
-    if judge == "llm" or (encoder or "").startswith("endpoint:"):
+    if asks:
         client = client_of(
             model,
             out,
@@ -121,46 +123,73 @@ def judge_errors(
             quiet=quiet,
             seed=seed,
         )
-    encodes = encoder_of(encoder, client) if judge == "encoder" and encoder is not None else None
+    with spending(client):
+        encodes = encoder_of(encoder, client) if encoder is not None else None
+        bed = with_model(make(name, n_games=games, seed=seed))
+        facts = facts_of(bed)
+        renderers = [renderer_of(bed, style) for style in dict.fromkeys(split(styles) or styles_of(bed.game))]
+        predicates = predicates_by_group(bed.features, facts, n_per_group=per_group, seed=seed)
+        asked: dict[str, Any] = {
+            "predicates": predicates,
+            "n_per_predicate": positions,
+            "per_question": per_question,
+            "seed": seed,
+        }
+        # of other draws than those that are asked about, so that the threshold is not fitted to them
+        others = predicates_by_group(bed.features, facts, n_per_group=per_group, seed=seed + 1)
 
-    def judge_of(renderer: Any) -> Any:
+        def judge_of(renderer: Any) -> Any:
+            if judge == "llm":
+                from .metrics.llm.llm_judge import LLMJudge
+
+                assert client is not None
+                return LLMJudge(client, renderer, seed=seed)
+            if judge == "encoder":
+                from .judging.encoder_judge import encoder_judge
+
+                assert encodes is not None
+                return encoder_judge(encodes, facts, renderer, predicates=others, seed=seed)
+            from .judging.reader import ReaderJudge
+
+            return ReaderJudge(bed.game, renderer)
+
         if judge == "llm":
-            from .metrics.llm.llm_judge import LLMJudge
-
             assert client is not None
-            return LLMJudge(client, renderer, seed=seed)
-        if judge == "encoder":
-            from .judging.encoder_judge import encoder_judge
-
-            assert encodes is not None
-            return encoder_judge(encodes, facts, renderer, predicates=predicates, seed=seed)
-        from .judging.reader import ReaderJudge
-
-        return ReaderJudge(bed.game, renderer)
-
-    if judge == "llm":
-        assert client is not None
-        to_send = _plan(client, facts, renderers, asked)
-        if plan:
+            to_send = _plan(client, facts, renderers, asked)
+            if plan:
+                return
+            limited = budget_usd is not None or max_requests is not None
+            may_send(client, to_send, yes=yes, limited=limited, offline=offline)
+        elif plan:
+            typer.echo("questions are answered here, without a language model")
             return
-        may_send(to_send, yes=yes, limited=budget_usd is not None or max_requests is not None, offline=offline)
-    elif plan:
-        typer.echo("nothing is sent: the judge is no language model")
-        return
-    try:
         found = judge_errors_by_style(judge_of, facts, renderers, **asked)
-    except (BudgetSpent, ConnectionRefused) as error:
-        typer.echo(f"fiducial: {error}", err=True)
-        raise typer.Exit(1) from None
-    finally:
-        if client is not None:
-            typer.echo(client.usage.table())
-            client.close()
-    show(found.table())
+    show((found if groups else _briefly(found)).table())
     out.mkdir(parents=True, exist_ok=True)
     path = out / f"judge-errors-{judge}-{name}.json"
     found.to_json(path)
-    typer.echo(f"wrote {path}")
+    typer.echo(f"wrote {path}" + ("" if groups else "; it holds every group of features, --groups shows them"))
+
+
+def _check_real(name: str, why: str) -> None:
+    """Refuse, before the work, a world without a model and games.
+
+    Raises:
+        ValueError: a synthetic one.
+    """
+    from .testbed_specs import SPECS
+
+    if name not in SPECS:
+        raise ValueError(f"{name} is a synthetic world: {why}; take {', '.join(SPECS)}")
+
+
+def _briefly(found: "JudgeErrors") -> "JudgeErrors":
+    """Groups of features put together; negations and pairs apart."""
+    from .judging.serialisation_result import gathered
+
+    composed = ("not", "and", "or")
+    single = [row.kind for row in found.rows if row.kind not in composed]
+    return gathered(found, {"single facts": list(dict.fromkeys(single)), **{kind: [kind] for kind in composed}})
 
 
 def _plan(client: "Client", facts: Any, renderers: Any, asked: dict[str, Any]) -> int:
@@ -222,6 +251,12 @@ def similar(
     from .testbed_specs import DEFAULT_TESTBED
 
     name = check_testbed(testbed or DEFAULT_TESTBED)
+    _check_real(name, "its SAEs are not compared here")
+    if encoder is not None:
+        needless({"--encoder endpoint:": encoder.startswith("endpoint:")}, "nothing is sent by this command")
+    if zoo is not None and not zoo.is_dir():
+        raise FileNotFoundError(f"no folder {zoo}: --zoo takes one of SAEs, such as `fiducial zoo` writes")
+    encodes = None if encoder is None else encoder_of(encoder)
     found = dictionaries_of(saes or [], name, kind) if saes or not (zoo or layers) else []
     blocks = [] if layers is None else numbers(layers, "--layers", int)
     bed = with_model(make(name, n_games=games, seed=seed))
@@ -241,7 +276,7 @@ def similar(
     made = compare_saes(
         entrants,
         facts_of(bed),
-        encoder=None if encoder is None else encoder_of(encoder),
+        encoder=encodes,
         n_pairs=pairs,
         keep=out / "explanations",
         seed=seed,

@@ -1,6 +1,8 @@
 """Options of all commands that may ask a language model, and what happens before anything is sent."""
 
 import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -60,13 +62,18 @@ def client_of(
     return Client(model or "embeddings", cache=file, offline=offline, prices=prices, progress=not quiet, **options)
 
 
-def may_send(to_send: int, *, yes: bool, limited: bool, offline: bool) -> None:
+def may_send(client: "Client", to_send: int, *, yes: bool, limited: bool, offline: bool) -> None:
     """Ask before money is spent; without a terminal a limit or a word beforehand is needed.
 
     Raises:
+        NoKey: the endpoint needs a key, and there is none.
+        NotInstalled: what sends requests is not installed.
         ValueError: nobody can be asked, and nothing was said.
     """
-    if yes or offline or not to_send:
+    if offline or not to_send:
+        return
+    client.check()
+    if yes:
         return
     if sys.stdin.isatty() and sys.stderr.isatty():
         typer.confirm("Send these requests?", abort=True, err=True)
@@ -85,8 +92,55 @@ def encoder_of(name: str, client: "Client | None" = None) -> Any:
 
     if name == "hashing":
         return hashing_encoder()
+    if name != "minilm" and not name.startswith("endpoint:") and not Path(name).is_dir():
+        raise FileNotFoundError(
+            f"no encoder named {name!r}, and no folder: there are hashing, minilm, a folder of sentence-transformers, "
+            "and endpoint:MODEL"
+        )
     if name.startswith("endpoint:"):
         if client is None:
             raise ValueError(f"{name} needs an endpoint: give --base-url")
         return endpoint_encoder(client, name.removeprefix("endpoint:"))
     return minilm_encoder() if name == "minilm" else sentence_encoder(name)
+
+
+def needless(given: Mapping[str, object], needs: str) -> None:
+    """Refuse options that would do nothing, since who gives them believes that they do.
+
+    Args:
+        given: values by option; those that are None or False were not given.
+        needs: what they are for.
+
+    Raises:
+        ValueError: one of them was given.
+    """
+    if wrong := [option for option, value in given.items() if value is not None and value is not False]:
+        raise ValueError(f"{', '.join(wrong)} would do nothing here: {needs}")
+
+
+@contextmanager
+def spending(client: "Client | None") -> Iterator[None]:
+    """What a language model is asked inside: said at the end, whatever the end; the cache is closed.
+
+    Raises:
+        typer.Exit: with status 1, after a line on stderr: the budget is spent, or the endpoint refuses. Neither is a
+            fault of the input, and what came is kept.
+    """
+    from .metrics.llm.errors import BudgetSpent, ConnectionRefused, RequestFailed
+
+    try:
+        yield
+    except (BudgetSpent, ConnectionRefused, RequestFailed) as error:
+        typer.echo(f"fiducial: {error}", err=True)
+        raise typer.Exit(1) from None
+    finally:
+        if client is not None:
+            if client.usage.asked:
+                typer.echo(usage_of(client))
+            client.close()
+
+
+def usage_of(client: "Client") -> str:
+    """What was used, beside the estimate; no cost where no prices were given."""
+    lines = client.usage.table().splitlines()
+    return "\n".join(line for line in lines if client.prices is not None or not line.startswith("USD"))

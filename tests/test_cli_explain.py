@@ -1,7 +1,5 @@
 """`fiducial explain`: offline, over HTTP with the same scores, planned, paid for, interrupted, refused."""
 
-import contextlib
-import io
 import json
 import os
 import signal
@@ -11,27 +9,14 @@ import time
 import numpy as np
 import pytest
 from chat_server import ChatServer
-from command_line import FIDUCIAL, Done, assert_refused
-from fiducial.cli import main
+from command_line import FIDUCIAL, assert_refused
+from command_line import inside as command
 from fiducial.explaining.result import Explained
 from fiducial.games import Othello
 from predicate_server import PredicateServer
 
 SMALL = ("topk", "-n", "60", "--only", "{numbers}", "--boards", "0")
 KEY = "sk-never-to-be-seen"
-
-
-def command(*words, cwd, **environment):
-    """The command in this process, which saves the imports: what it says, and its exit code."""
-    out, err = io.StringIO(), io.StringIO()
-    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        patch.chdir(cwd)
-        patch.setenv("COLUMNS", "200")
-        for name, value in environment.items():
-            patch.setenv(name, value)
-        with pytest.raises(SystemExit) as end:
-            main([str(word) for word in words])
-    return Done(end.value.code, out.getvalue(), err.getvalue())
 
 
 @pytest.fixture(scope="module")

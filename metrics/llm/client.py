@@ -31,7 +31,7 @@ from .nouns import Reply, Request
 from .plan import Plan, Prices, plan
 from .retrying import Pace
 from .sending import Limits, OutOfBudget, Sender
-from .transport import OPENAI, Fault, Transport
+from .transport import OPENAI, Fault, Transport, secret_of
 
 T = TypeVar("T")
 
@@ -143,6 +143,16 @@ class Client:
     def peak(self) -> int:
         """The most requests that were in flight."""
         return self._pace.peak
+
+    def check(self) -> None:
+        """Whether anything could be sent, before the work; nothing is sent.
+
+        Raises:
+            NoKey: no key in the environment, and the endpoint needs one.
+            NotInstalled: the package openai is not installed.
+        """
+        if not self._offline:
+            secret_of(self._url, self._key_variable)
 
     def cached(self, request: Request) -> bool:
         """Whether a chat request would be answered without being sent."""

@@ -60,15 +60,11 @@ class Transport:
     """
 
     def __init__(self, base_url: str, key_variable: str, timeout_s: float) -> None:
-        try:
-            import openai
-        except ImportError:
-            raise NotInstalled("language models need the package openai: pip install 'fiducial[llm]'") from None
+        self._secret = secret_of(base_url, key_variable)
+        import openai
+
         self._openai = openai
         self._timeout_s = timeout_s
-        self._secret = os.environ.get(key_variable, "").strip()
-        if not self._secret and endpoint_of(base_url) == endpoint_of(OPENAI):
-            raise NoKey(f"no key: set the environment variable {key_variable}")
         self._client = openai.AsyncOpenAI(
             api_key=self._secret or "none",  # servers of one's own often want no key, the package wants one
             base_url=base_url,
@@ -170,6 +166,23 @@ class Transport:
             text = text.replace(self._secret, "(key)")
         text = " ".join(text.split()) if shorten else text
         return text if not shorten or len(text) <= 200 else text[:197] + "..."
+
+
+def secret_of(base_url: str, key_variable: str) -> str:
+    """The key for an endpoint; empty if there is none and the endpoint may do without.
+
+    Raises:
+        NotInstalled: `openai` is not installed.
+        NoKey: no key, and the endpoint is not one that may do without.
+    """
+    try:
+        import openai  # noqa: F401  # pyright: ignore[reportUnusedImport]
+    except ImportError:
+        raise NotInstalled("language models need the package openai: pip install 'fiducial[llm]'") from None
+    found = os.environ.get(key_variable, "").strip()
+    if not found and endpoint_of(base_url) == endpoint_of(OPENAI):
+        raise NoKey(f"no key: set the environment variable {key_variable}")
+    return found
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
