@@ -28,6 +28,7 @@ from ..metrics.llm.simulation import simulation, top_and_random, windows
 from ..metrics.llm.truth_counts import counts
 from ..tasks.facts import facts_of, shows_games
 from ..testbed_catalogue import AnyTestbed
+from .more_columns import parse_then_execute, saebench, saebench_exams
 from .populations import Population, populations
 from .result import JudgesJudged
 from .robustness import questions_and_failures, reseeds
@@ -38,7 +39,7 @@ ERRORS = (0.1, 0.2)  # share of wrong answers of the judges that err, either way
 WINDOW = 6  # positions shown together for fuzzing and simulation
 N_EXAMPLES = 50  # active, and as many silent
 N_WINDOWS = 10
-SCHEMA = 1
+SCHEMA = 2
 
 
 def judge_the_judges(
@@ -169,15 +170,18 @@ def _part(
     known = best(population, facts)
     exams, short = exams_of(population, sampler, known, n_examples)
     inside = windowed_exams(population, facts, n_examples, seed) if windowed else ({}, {})
+    fourteen = saebench_exams(population, facts, windowed=windowed, seed=seed)
+    perfect = judges[""]
     records: list[dict[str, Any]] = []
     for variant, explanations in variants(population, facts, sampler, known, seed=seed).items():
         columns = scores(explanations, exams, inside, population, facts, judges, encoder, seed)
+        columns |= saebench(explanations, fourteen, perfect, seed=seed)
+        columns |= parse_then_execute(explanations, population, facts, seed=seed)
         records += [
             record(one, variant, population, facts, {name: values[i] for name, values in columns.items()})
             for i, one in enumerate(explanations)
             if not one.failure
         ]
-    perfect = judges[""]
     return {
         "records": records,
         "sampling": by_sampling(population, facts, perfect, n_examples=n_examples, seed=seed),

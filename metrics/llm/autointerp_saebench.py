@@ -126,7 +126,7 @@ def autointerp_saebench(
         raise ValueError(f"protocol must be 'fiducial' or 'saebench', got {protocol!r}")
     codes = as_codes(latents)
     facts = facts_from(labels, names, game_id, position, train, counters or {}, hidden)
-    near = _buffer(facts, position, buffer)
+    near = buffer_of(facts, position, buffer)
     cut = windows_of(facts, 2 * near + 1, "centre")
     firing = np.bincount(codes.indices[codes.values > 0], minlength=codes.n_latents)
     enough = np.flatnonzero(firing > more_than)
@@ -288,7 +288,12 @@ def _example(window: int, cut: Windows, dense: NDArray[np.float32], source: str,
     return Example(tuple(rows.tolist()), values, bool(marked), source=source, marked=marked)
 
 
-def _buffer(facts: Facts, position: NDArray[np.integer] | None, asked: int | None) -> int:
+def buffer_of(facts: Facts, position: NDArray[np.integer] | None, asked: int | None) -> int:
+    """Positions on both sides of a window's middle: as asked, or the share of a game that 10 has of 128.
+
+    Raises:
+        ValueError: a negative number.
+    """
     if asked is not None:
         if asked < 0:
             raise ValueError(f"buffer must be at least 0, got {asked}")

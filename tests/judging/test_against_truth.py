@@ -1,16 +1,19 @@
 """Judges judged on planted latents: what is known of them must come out."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from fiducial.judging import against_truth
 from fiducial.judging.against_truth import judge_populations
 from fiducial.judging.model_judges import Failing, Repeating
+from fiducial.judging.more_columns import ScriptedTranslator, saebench, saebench_exams
 from fiducial.judging.populations import planted
 from fiducial.judging.result import JudgesJudged
 from fiducial.judging.sampling import overlap_of_leak
 from fiducial.metrics.llm.facts import Facts
 from fiducial.metrics.llm.nouns import Example, Explanation, Question
-from fiducial.metrics.llm.predicate import Atom
+from fiducial.metrics.llm.predicate import And, Atom, Not
 from fiducial.metrics.llm.predicate_judge import PredicateJudge
 
 GAMES, LENGTH, F = 120, 24, 40
@@ -139,3 +142,36 @@ def test_model_judges_by_hand(facts):
     assert Failing(honest, 1.0).answer([question])[0].failure == "no answer"
     silent = Question(0, explanation, question.examples[3:], "detection")
     assert not Failing(honest, 1.0, only_hard=True).answer([silent])[0].failure
+
+
+def test_translators_are_wrong_at_their_rate_and_cost_what_they_get_wrong(made, facts):
+    meant = made.some(lambda row: row["variant"] == "as meant")
+    all_right = [row for row in made.records if row["f1"] is not None]
+    for wrong in (0.1, 0.3):
+        name = f"parse-then-execute | wrong {wrong:g}"
+        differs = np.mean([row["scores"][name] != row["f1"] for row in all_right])
+        assert differs == pytest.approx(wrong, abs=0.08)
+    assert made.agreement()["parse-then-execute | wrong 0.1"]["all"].value > 0.8
+    right = [Explanation(i, f"fact {i:02d}", Atom(f"fact {i:02d}")) for i in range(30)]
+    assert [one.predicate for one in ScriptedTranslator(facts, 0.0).translate(right)] == [o.predicate for o in right]
+    for one, before in zip(ScriptedTranslator(facts, 1.0).translate(right), right, strict=True):
+        assert one.predicate != before.predicate
+        assert one.text == before.text
+    silent = Explanation(0, "", failure="no")
+    assert ScriptedTranslator(facts, 1.0).translate([silent]) == [silent]
+    assert len(meant) == 12
+
+
+def test_saebench_scores_who_says_no_at_ten_of_fourteen(facts):
+    population = planted(facts, n=4)
+    exams = saebench_exams(population, facts)
+    never = Explanation(0, "never", And((Atom("fact 00"), Not(Atom("fact 00")))))
+    one = next(iter(population.latents))
+    found = saebench([replace(never, latent=one)], exams, PredicateJudge(facts))
+    assert found["SAEBench"] == [pytest.approx(10 / 14)]
+    assert found["SAEBench, mended"] == [0.5]
+    meant = [Explanation(n, "as meant", p) for n, p in population.meaning.items()]
+    exact = saebench(meant, exams, PredicateJudge(facts))
+    assert exact["SAEBench, mended"][:3] == [1.0] * 3  # the fourth fires at random now and then
+    fires = sum(any(v > 0 for v in e.values) for e in exams[0][one] if not e.active)
+    assert exact["SAEBench"][0] == pytest.approx(1 - fires / 14)  # random windows are not looked at, and hold it too
