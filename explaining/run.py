@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from os import PathLike
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -178,7 +179,8 @@ def explain(
         per_question: examples in one question to a judge.
         n_resamples: bootstrap resamples.
         seed: of orders, shuffles and bootstrap.
-        kept: file of finished latents; a run that finds some goes on after them.
+        kept: file of finished latents; a run that finds some goes on after them. What a language model behind a cache
+            failed to answer is asked again.
         about: facts for the provenance, such as the checksum of the dictionary.
 
     Raises:
@@ -186,6 +188,66 @@ def explain(
         ValueError: a scorer that lacks something, or a file of another run.
     """
     who = run or Run()
+    explainer, tools, asked, settings, store = _prepared(
+        sample, bed, who, null=null, per_question=per_question, n_resamples=n_resamples, seed=seed, kept=kept
+    )
+    bar = _bar(len(sample.numbers))
+    for chunk in sample.chunks():
+        if not _finished(chunk, store, who):
+            store.add(_chunk(chunk, sample, explainer, who, tools, asked, n_resamples, seed))
+        bar.update(len(chunk))
+    bar.close()
+    latents = tuple(store.latents[number] for number in sample.numbers)
+    first: list[str] = []  # what is to be trusted most
+    if "detection" in asked and NATURAL_F1 not in settings["not asked"]:
+        first, latents = [NATURAL_F1], with_natural_f1(latents)
+    return Explained(
+        sample.dictionary,
+        bed.name,
+        latents,
+        summaries(latents, [*first, *asked], n_resamples=n_resamples, seed=seed),
+        {reason: count for reason, count in sample.eligible.dropped.items() if count},
+        settings,
+        provenance(seed=seed, testbed={"name": bed.name, "n_games": bed.n_games, "seed": bed.seed}, **(about or {})),
+    )
+
+
+def unfinished(
+    sample: Sample,
+    bed: AnyTestbed,
+    run: Run,
+    *,
+    null: bool = True,
+    per_question: int = 5,
+    n_resamples: int = 1000,
+    seed: int = 0,
+    kept: str | PathLike[str] | None = None,
+) -> tuple[tuple[int, ...], ...]:
+    """Latents that `explain` with the same arguments has still to work on, as it takes them together.
+
+    Raises:
+        ValueError: as in `explain`, before anything is asked.
+    """
+    if kept is None or not Path(kept).exists():
+        return tuple(sample.chunks())
+    *_, store = _prepared(
+        sample, bed, run, null=null, per_question=per_question, n_resamples=n_resamples, seed=seed, kept=kept
+    )
+    return tuple(chunk for chunk in sample.chunks() if not _finished(chunk, store, run))
+
+
+def _prepared(
+    sample: Sample,
+    bed: AnyTestbed,
+    who: Run,
+    *,
+    null: bool,
+    per_question: int,
+    n_resamples: int,
+    seed: int,
+    kept: str | PathLike[str] | None,
+) -> tuple[Explainer, Tools, list[str], dict[str, Any], Kept]:
+    """Who explains, what scorers need, which of them are asked, the settings, and what is finished already."""
     examiner, facts = sample.examiner, sample.examiner.facts
     explainer = who.explainer or best_predicates(facts, examiner.latents)
     judge = who.judge or PredicateJudge(facts, seed=seed)
@@ -196,7 +258,7 @@ def explain(
     asked = [name for name in who.scorers if name not in missing]
     if "detection" in asked and (reason := why_no_natural_f1(asked, examiner.settings.negatives)):
         missing[NATURAL_F1] = reason
-    settings = {
+    settings: dict[str, Any] = {
         **asdict(examiner.settings),
         "explainer": explainer.name,
         "judge": judge.name,
@@ -220,27 +282,14 @@ def explain(
         "games": bed.n_games,
         "games_seed": bed.seed,
         "n_resamples": n_resamples,
+        "chunk": CHUNK,  # shuffled explanations depend on it
+        "language_model": getattr(tools.language_model, "name", ""),
+        "how": {
+            role: dict(getattr(one, "about", {}))
+            for role, one in (("explainer", explainer), ("judge", judge), ("translator", who.translator))
+        },
     }
-    store = Kept(kept, identity)
-    bar = _bar(len(sample.numbers))
-    for chunk in sample.chunks():
-        if any(number not in store.latents for number in chunk):
-            store.add(_chunk(chunk, sample, explainer, who, tools, asked, n_resamples, seed))
-        bar.update(len(chunk))
-    bar.close()
-    latents = tuple(store.latents[number] for number in sample.numbers)
-    first: list[str] = []  # what is to be trusted most
-    if "detection" in asked and NATURAL_F1 not in missing:
-        first, latents = [NATURAL_F1], with_natural_f1(latents)
-    return Explained(
-        sample.dictionary,
-        bed.name,
-        latents,
-        summaries(latents, [*first, *asked], n_resamples=n_resamples, seed=seed),
-        {reason: count for reason, count in sample.eligible.dropped.items() if count},
-        settings,
-        provenance(seed=seed, testbed={"name": bed.name, "n_games": bed.n_games, "seed": bed.seed}, **(about or {})),
-    )
+    return explainer, tools, asked, settings, Kept(kept, identity)
 
 
 def _pushes(sample: Sample, bed: AnyTestbed, tools: Tools, n: int, seed: int) -> Pushes | str:
@@ -251,6 +300,13 @@ def _pushes(sample: Sample, bed: AnyTestbed, tools: Tools, n: int, seed: int) ->
     assert sample.source is not None
     chosen = spread(sample.numbers, n)
     return Pushes(bed, sample.source, sample.examiner.latents, chosen, tools.language_model, seed=seed)
+
+
+def _finished(chunk: Sequence[int], store: Kept, who: Run) -> bool:
+    """Whether nothing has to be asked again: with a cache, what failed is, as all that came costs nothing then."""
+    there = [store.latents[number] for number in chunk if number in store.latents]
+    lacking = any(one.failure or any(score.get("failed") for score in one.scores.values()) for one in there)
+    return len(there) == len(chunk) and not (lacking and who.cached is not None)
 
 
 def _chunk(

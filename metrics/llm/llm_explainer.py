@@ -79,6 +79,17 @@ class LLMExplainer:
         """The model's, and how it answers."""
         return self._chat.model if self._words == "free" else f"{self._chat.model} (predicates)"
 
+    @property
+    def about(self) -> dict[str, Any]:
+        """What its answers depend on besides the model's name; JSON types."""
+        return {
+            "endpoint": getattr(self._chat, "endpoint", ""),
+            "words": self._words,
+            "strengths": self._strengths,
+            "reasks": self._reasks,
+            "params": dict(self._params),
+        }
+
     def from_cache(self, cached: Callable[[Request], bool]) -> "LLMExplainer":
         """The same, but nothing is sent: what the cache does not hold fails with `replay.UNSENT`."""
         other = copy(self)

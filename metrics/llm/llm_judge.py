@@ -59,6 +59,18 @@ class LLMJudge:
         """The model's."""
         return self._chat.model
 
+    @property
+    def about(self) -> dict[str, Any]:
+        """What its answers depend on besides the model's name; JSON types."""
+        return {
+            "endpoint": getattr(self._chat, "endpoint", ""),
+            "logprobs": self._logprobs,
+            "structured": self._structured,
+            "seed": self._seed,
+            "reasks": self._reasks,
+            "params": dict(self._given),
+        }
+
     def requests(self, questions: Sequence[Question], replicate: int = 0) -> list[Request]:
         """What would be sent for questions that can be asked; for plans."""
         return [self._request(one, replicate) for one in questions if not explained(one.explanation)]

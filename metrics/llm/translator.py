@@ -91,6 +91,16 @@ class Translator:
         whole = sum(self._weight[word] for word in name)
         return shared / math.sqrt(whole) * (_ELSEWHERE if elsewhere else 1.0) if whole else 0.0
 
+    @property
+    def about(self) -> dict[str, Any]:
+        """What its answers depend on besides the model's name; JSON types."""
+        return {
+            "endpoint": getattr(self._chat, "endpoint", ""),
+            "candidates": self._n,
+            "reasks": self._reasks,
+            "params": dict(self._params),
+        }
+
     def from_cache(self, cached: Callable[[Request], bool]) -> "Translator":
         """The same, but nothing is sent: what the cache does not hold fails with `replay.UNSENT`."""
         other = copy(self)

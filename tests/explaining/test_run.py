@@ -15,10 +15,12 @@ from fiducial.explaining.scorers import SCORERS, Tools, Watched, check_scorers
 from fiducial.explaining.table import plan_table, table
 from fiducial.metrics.llm.embedders import hashing_encoder
 from fiducial.metrics.llm.exams import ExamSettings
+from fiducial.metrics.llm.llm_judge import LLMJudge
 from fiducial.metrics.llm.nouns import Answer, Example, Explanation, Question
 from fiducial.metrics.llm.predicate import Atom, evaluate
 from fiducial.metrics.llm.predicate_judge import PredicateJudge
 from fiducial.metrics.llm.predicate_text import parse
+from fiducial.metrics.llm.replay import ScriptedChat
 from fiducial.models.loading import load_dictionary
 from fiducial.testbed_catalogue import testbed as make_testbed
 from rich.console import Console
@@ -140,6 +142,41 @@ def test_a_run_goes_on_where_it_was(sample, bed, found, tmp_path):
     assert CHUNK > 1
     with pytest.raises(ValueError, match=r"of another run, with other .*per_question"):
         explain(many, bed, n_resamples=50, per_question=3, kept=file)
+
+
+def test_what_failed_is_asked_again_where_a_cache_keeps_what_came(sample, bed, tmp_path):
+    class Flaky:
+        name, down, asked = "flaky", True, 0
+
+        def answer(self, questions):
+            self.asked += 1
+            failed = [Answer((None,) * len(one.examples), "timeout") for one in questions]
+            return failed if self.down else PredicateJudge(sample.examiner.facts).answer(questions)
+
+    some, judge = replace(sample, numbers=sample.numbers[:3]), Flaky()
+    without = Run(judge=judge, scorers=("detection",))
+    behind = replace(without, cached=lambda request: False)
+    options = {"n_resamples": 10, "null": False}
+    for run, file in ((without, tmp_path / "a"), (behind, tmp_path / "b")):
+        judge.down = True
+        first = explain(some, bed, run, kept=file, **options)
+        assert [one.scores["detection"]["failed"] for one in first.latents] == [{"timeout": 40}] * 3
+        judge.down, before = False, judge.asked
+        again = explain(some, bed, run, kept=file, **options)
+        assert (judge.asked > before) == (run is behind)
+        assert any(one.scores["detection"]["failed"] for one in again.latents) == (run is without)
+    assert again.latents == explain(some, bed, behind, **options).latents
+    before = judge.asked
+    explain(some, bed, behind, kept=tmp_path / "b", **options)
+    assert judge.asked == before  # nothing is left to ask
+
+
+def test_other_ways_of_asking_are_another_run():
+    one, other = (
+        LLMJudge(ScriptedChat(lambda messages: ""), None, params={"temperature": t}, logprobs=t > 0) for t in (0, 1)
+    )
+    assert one.about != other.about
+    assert json.loads(json.dumps(one.about)) == one.about
 
 
 def test_foreign_files_are_refused(tmp_path):
