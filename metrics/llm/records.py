@@ -14,9 +14,10 @@ PROPERTIES: dict[str, Properties] = {
         chance="1/2, and what shuffled explanations score, shown as a floor",
         needs=_NEEDS,
         symmetries=_SAME,
-        notices=("noise", "random"),
-        limits="With random silent positions a label that is far too broad scores nearly 1; read the precision at "
-        "natural prevalence beside it.",
+        notices=("noise", "random", "split"),
+        limits="With random silent positions a label that is far too broad scores nearly 1: read natural F1 beside it; "
+        "asks latents that fire, not features: lost ones, copies and 'a or b' cost nothing, and sparser SAEs score "
+        "higher.",
     ),
     "fuzzing_score": Properties(
         question="From its explanation, can a judge tell the positions of a stretch at which a latent fires?",
@@ -26,7 +27,7 @@ PROPERTIES: dict[str, Properties] = {
         chance="1/2, and what shuffled explanations score, shown as a floor",
         needs=_NEEDS,
         symmetries=_SAME,
-        notices=("noise", "random"),
+        notices=("noise", "random", "split"),
         limits="Wrong marks stand in other stretches, so that a label of the whole game can pass; where stretches with "
         "more wrong than right marks are drawn, all of them fit less often, and chance lies above 1/2: read the floor.",
     ),
@@ -38,7 +39,7 @@ PROPERTIES: dict[str, Properties] = {
         chance="0, and what shuffled explanations score, shown as a floor",
         needs=_NEEDS,
         symmetries=_SAME,
-        notices=("noise", "random"),
+        notices=("noise", "random", "split"),
         limits="Latents whose simulation is constant have no correlation and are left out; a predicate knows on and "
         "off, no strength.",
     ),
@@ -50,7 +51,8 @@ PROPERTIES: dict[str, Properties] = {
         chance="what shuffled explanations and random facts of the same frequency score, shown as floors",
         needs=_NEEDS,
         symmetries=(*_SAME, "game order"),
-        notices=("noise", "random"),
-        limits="Knows only what facts and the language of predicates can say; free text has to be translated first.",
+        notices=("noise", "random", "split"),
+        limits="Knows only what facts and the language of predicates can say; asks latents that fire, not features: "
+        "lost ones, copies and 'a or b' cost nothing; latents that fire often are right by chance, so read the floors.",
     ),
 }
