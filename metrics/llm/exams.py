@@ -38,8 +38,8 @@ class ExamSettings:
         n_windows: stretches of games to simulate, half of them the strongest.
         fuzzing_window: positions in a stretch with marks, at least 2.
         simulation_window: positions in a stretch to simulate, at least 2.
-        copies: `keep` or `drop` positions of exams at which the same facts hold as at one that explainers are shown,
-            or that is in the exam already: games begin alike.
+        copies: `keep` or `drop` positions of exams at which the same facts hold as at one of a choosing game, or that
+            is in the exam already, and likewise stretches that are the same from end to end: games begin alike.
 
     Raises:
         ValueError: an unknown kind, or numbers that ask for nothing.
@@ -169,11 +169,24 @@ class Examiner:
 
     @cached_property
     def _wide(self) -> Sampler:
-        return Sampler(self.facts, window=self.settings.fuzzing_window, seed=self._seed, sae=self._sae)
+        s = self.settings
+        return Sampler(self.facts, window=s.fuzzing_window, copies=s.copies, seed=self._seed, sae=self._sae)
 
     @cached_property
     def _pieces(self) -> list[Any]:
-        return windows(self.facts, self.settings.simulation_window)
+        pieces = windows(self.facts, self.settings.simulation_window)
+        if self.settings.copies == "keep":
+            return pieces
+        seen = {self._facts_along(rows) for rows in windows(self.facts, self.settings.simulation_window, train=True)}
+        kept: dict[tuple[int, ...], Any] = {}
+        for rows in pieces:
+            if (along := self._facts_along(rows)) not in seen:
+                kept.setdefault(along, rows)
+        return list(kept.values())
+
+    def _facts_along(self, rows: NDArray[np.int64]) -> tuple[int, ...]:
+        """What holds at positions that follow each other, as numbers; see `same_facts`."""
+        return tuple(self._kind[rows].tolist())
 
     @cached_property
     def _extra(self) -> dict[int, dict[str, Any]]:

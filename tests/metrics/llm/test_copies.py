@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from fiducial.metrics.llm.copies import copied, same_facts, same_windows
 from fiducial.metrics.llm.examples import LAYOUTS, windows_of
+from fiducial.metrics.llm.exams import Examiner, ExamSettings
 from fiducial.metrics.llm.nouns import Example, Shown
 from fiducial.metrics.llm.sampling import Sampler, shortage
+from fiducial.models.dictionary import Codes
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -89,3 +91,16 @@ def test_where_nothing_comes_again_nothing_changes():
     assert Sampler(facts, copies="drop").exam(latent) == Sampler(facts).exam(latent)
     with pytest.raises(ValueError, match="keep or drop, got 'no'"):
         Sampler(facts, copies="no")
+
+
+@pytest.mark.parametrize("copies", ["keep", "drop"])
+def test_stretches_are_dropped_too(copies):
+    """The first two positions of a game are one of two stretches, both known from choosing games."""
+    facts, latent, _ = openings()
+    codes = Codes.from_dense(latent.dense()[:, None])
+    settings = ExamSettings(copies=copies, fuzzing_window=2, simulation_window=2, n_windows=40)
+    examiner = Examiner(facts, codes, {0: latent}, settings)
+    for stretches in (examiner.marked(0), examiner.stretches(0)):
+        openers = [one.rows for one in stretches if one.rows[0] % 5 == 0]
+        assert bool(openers) == (copies == "keep")
+        assert len(stretches) > 10
