@@ -172,7 +172,7 @@ def explain(
             run = _run(sample, client, explainer, judge, wanted, (e_pos, e_neg), predicates, translate, tools, seed)
             jobs.append((dictionary, sample, run, sha256))
         if client is not None:
-            to_send = _show_plan([(one[1], one[2]) for one in jobs], client, null, per_question, seed)
+            to_send = _show_plan(jobs, bed, out, client, null, per_question, seed)
             if plan:
                 return
             limited = budget_usd is not None or max_requests is not None
@@ -207,13 +207,17 @@ def _explain_all(
             null=null,
             per_question=per_question,
             seed=seed,
-            kept=out / f"{file}.latents.jsonl",
+            kept=_kept(out, dictionary.name, bed.name),
             about={"dictionary": {"name": dictionary.name, "sha256": sha256}},
         )
         found.to_json(out / f"{file}.explanations.json")
         write_page(found, out / f"{file}.html", dictionary, bed, boards=boards)
         show(table(found))
         typer.echo(f"wrote {out / file}.explanations.json and {out / file}.html")
+
+
+def _kept(out: Path, dictionary: str, testbed: str) -> Path:
+    return out / f"{file_name(_Named(dictionary, testbed))}.latents.jsonl"
 
 
 class _Named:
@@ -307,15 +311,30 @@ def _renderer(bed: Any, style: str | None) -> Any:
     return renderer_of(bed, style)
 
 
-def _show_plan(jobs: "Sequence[tuple[Sample, Run]]", client: "Client", null: bool, per_question: int, seed: int) -> int:
+def _show_plan(
+    jobs: "Sequence[tuple[Dictionary, Sample, Run, str | None]]",
+    bed: Any,
+    out: Path,
+    client: "Client",
+    null: bool,
+    per_question: int,
+    seed: int,
+) -> int:
     """Print what would be sent; how many requests that is."""
     from .explaining.planning import plan_of
+    from .explaining.run import unfinished
     from .explaining.table import plan_table
 
     total: dict[str, Any] = {}
-    for sample, run in jobs:
-        found = plan_of(sample, run, prices=client.prices, null=null, per_question=per_question, seed=seed)
-        for name, one in found.items():
+    finished = 0
+    for dictionary, sample, run, _ in jobs:
+        how: dict[str, Any] = {"null": null, "per_question": per_question, "seed": seed}
+        chunks = unfinished(sample, bed, run, kept=_kept(out, dictionary.name, bed.name), **how)
+        finished += len(sample.numbers) - sum(len(chunk) for chunk in chunks)
+        for name, one in plan_of(sample, run, prices=client.prices, chunks=chunks, **how).items():
             total[name] = total[name] + one if name in total else one
-    show(plan_table(total, client.model, client.endpoint))
+    if total:
+        show(plan_table(total, client.model, client.endpoint))
+    if finished:
+        typer.echo(f"{finished} latents are finished already, in {out}; nothing is asked about them")
     return sum(one.to_send for one in total.values())

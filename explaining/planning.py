@@ -1,5 +1,6 @@
 """What a run would ask of language models, counted before the first request."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from ..metrics.llm.exams import best_predicates
@@ -12,7 +13,15 @@ from .scorers import JUDGED, Tools, check_scorers, questions_of
 _PLACEHOLDER = "it fires at positions like these, and hardly anywhere else; " * 2  # about as long as an answer
 
 
-def requests_of(sample: Sample, run: Run, *, null: bool, per_question: int, seed: int) -> dict[str, list[Request]]:
+def requests_of(
+    sample: Sample,
+    run: Run,
+    *,
+    null: bool,
+    per_question: int,
+    seed: int,
+    chunks: Sequence[Sequence[int]] | None = None,
+) -> dict[str, list[Request]]:
     """Requests by what they are for, as far as they can be known.
 
     Nothing is sent. Explanations that are still to be had are stood for by a text of ordinary length; those that a
@@ -21,7 +30,11 @@ def requests_of(sample: Sample, run: Run, *, null: bool, per_question: int, seed
     examiner = sample.examiner
     found: dict[str, list[Request]] = {}
     explainer: Any = run.explainer or best_predicates(examiner.facts, examiner.latents)
-    shown = [examiner.shown(number) for number in sample.numbers]
+    chunks = list(sample.chunks()) if chunks is None else chunks
+    numbers = [number for chunk in chunks for number in chunk]
+    if not numbers:
+        return {}
+    shown = [examiner.shown(number) for number in numbers]
     explanations: list[Explanation] = []
     if hasattr(explainer, "requests"):
         found["explanations"] = explainer.requests(shown)
@@ -29,7 +42,7 @@ def requests_of(sample: Sample, run: Run, *, null: bool, per_question: int, seed
             explanations = [_stood_for(one) for one in explainer.from_cache(run.cached).explain(shown)]
     elif run.judge is not None or run.translator is not None:
         explanations = explainer.explain(shown)
-    explanations = explanations or [Explanation(number, _PLACEHOLDER, source="to come") for number in sample.numbers]
+    explanations = explanations or [Explanation(number, _PLACEHOLDER, source="to come") for number in numbers]
     translator: Any = run.translator
     if translator is not None and hasattr(translator, "requests"):
         waiting = [one for one in explanations if one.predicate is None and not one.failure]
@@ -45,7 +58,7 @@ def requests_of(sample: Sample, run: Run, *, null: bool, per_question: int, seed
             if name in JUDGED and name not in missing:
                 found[name] = [
                     request
-                    for chunk in sample.chunks()
+                    for chunk in chunks
                     for request in judge.requests(questions_of(name, [by_number[n] for n in chunk], examiner, tools))
                 ]
     return found
@@ -59,6 +72,7 @@ def plan_of(
     null: bool = True,
     per_question: int = 5,
     seed: int = 0,
+    chunks: Sequence[Sequence[int]] | None = None,
 ) -> dict[str, Plan]:
     """Requests, tokens and price by what they are for; and what the cache already holds.
 
@@ -69,8 +83,10 @@ def plan_of(
         null: whether shuffled explanations are scored too.
         per_question: examples in one question.
         seed: of orders and shuffles.
+        chunks: latents as they are taken together, those that are still to be done, such as `run.unfinished` gives;
+            all of the sample by default.
     """
-    found = requests_of(sample, run, null=null, per_question=per_question, seed=seed)
+    found = requests_of(sample, run, null=null, per_question=per_question, seed=seed, chunks=chunks)
     return {name: plan(requests, run.cached, prices) for name, requests in found.items()}
 
 

@@ -87,6 +87,7 @@ def test_bad_input_is_refused_before_the_work(tmp_path, monkeypatch):
         ("similar", "topk", "--layers", "one"): "--layers",
         ("similar", "topk", "--encoder", "minilmm"): "no encoder named",
         ("similar", "-t", "synthsaebench-64"): "synthetic world",
+        ("similar", "--encoder", "endpoint:m"): "nothing is sent",
     }.items():
         assert_refused(inside(*words, cwd=tmp_path), expected)
 
