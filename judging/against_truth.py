@@ -20,6 +20,7 @@ from ..metrics.llm.embedding import embedding_by_facts
 from ..metrics.llm.examples import fuzz
 from ..metrics.llm.facts import Facts
 from ..metrics.llm.fuzzing import fuzzing
+from ..metrics.llm.natural import natural_f1, true_rates
 from ..metrics.llm.nouns import NEGATIVES, Example, Explanation, Judge
 from ..metrics.llm.predicate import evaluate, n_literals
 from ..metrics.llm.predicate_judge import PredicateJudge
@@ -261,6 +262,11 @@ def scores(
             found[name + tail] = [one.balanced_accuracy for one in made]
             if kind == "random":
                 found["natural F1" + tail] = [one.natural_f1 for one in made]
+                if isinstance(judge, PredicateJudge) and label:
+                    found["natural F1, errors taken out" + tail] = [
+                        natural_f1(*true_rates(one.tpr, one.tnr, judge.e_pos, judge.e_neg), one.prevalence)
+                        for one in made
+                    ]
         marked, simulated = inside
         if marked:
             made = fuzzing(explanations, marked, judge, null=False, seed=seed)
