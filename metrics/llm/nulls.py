@@ -11,9 +11,10 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from .corruption import always_true as tautology
 from .facts import Facts
 from .nouns import Explanation
-from .predicate import Atom, Not, Or
+from .predicate import Atom
 from .seeds import generator_of
 
 
@@ -69,10 +70,9 @@ def always_true(latent: int, facts: Facts) -> Explanation:
     Raises:
         ValueError: no facts to say it with.
     """
-    if not facts.names:
+    if not facts.names and not facts.counters:
         raise ValueError("a predicate needs at least one fact, got none")
-    atom = Atom(facts.names[0])
-    return Explanation(latent, "always", Or((atom, Not(atom))), source="always true")
+    return Explanation(latent, "always", tautology(facts), source="always true")
 
 
 def shares_of(facts: Facts) -> NDArray[np.float64]:
