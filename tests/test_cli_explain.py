@@ -102,11 +102,9 @@ def test_the_budget_stops_it_and_the_rest_is_sent_later(offline, server, tmp_pat
     assert server.count - before == 10
     done = run(offline, server, tmp_path, "--judge", "llm", "--scorers", "detection", "--yes")
     assert done.returncode == 0, done.stderr
-    total = server.count - before
-    fresh = tmp_path / "fresh"
-    fresh.mkdir()
-    run(offline, server, fresh, "--judge", "llm", "--scorers", "detection", "--yes")
-    assert server.count - before == 2 * total  # nothing was sent twice
+    sent = [json.dumps(body["messages"]) for body in server.bodies[before:]]
+    assert len(sent) > 10
+    assert len(set(sent)) == len(sent)  # nothing was sent twice
 
 
 @pytest.mark.slow  # the client's own test of a kill is fast, and always runs
