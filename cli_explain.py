@@ -83,6 +83,13 @@ def explain(
     e_pos: Annotated[float, typer.Option(help="Predicate judge: share of no where the explanation holds.")] = 0.0,
     e_neg: Annotated[float, typer.Option(help="Predicate judge: share of yes where it does not.")] = 0.0,
     null: Annotated[bool, typer.Option(help="Also score shuffled explanations, which doubles what is asked.")] = True,
+    two_by_two: Annotated[
+        bool,
+        typer.Option(
+            "--two-by-two",
+            help="Cross explainer and judge with those that execute predicates: whose error is it? More is asked.",
+        ),
+    ] = False,
     model: Model = None,
     base_url: BaseUrl = None,
     key_variable: KeyVariable = "OPENAI_API_KEY",
@@ -172,7 +179,7 @@ def explain(
             run = _run(sample, client, explainer, judge, wanted, (e_pos, e_neg), predicates, translate, tools, seed)
             jobs.append((dictionary, sample, run, sha256))
         if client is not None:
-            to_send = _show_plan(jobs, bed, out, client, null, per_question, seed)
+            to_send = _show_plan(jobs, bed, out, client, null, per_question, seed, two_by_two)
             if plan:
                 return
             limited = budget_usd is not None or max_requests is not None
@@ -180,7 +187,7 @@ def explain(
         elif plan:
             typer.echo("nothing is sent: explanations and judge are predicates")
             return
-        _explain_all(jobs, bed, out, null=null, per_question=per_question, boards=boards, seed=seed)
+        _explain_all(jobs, bed, out, null=null, per_question=per_question, boards=boards, seed=seed, crossed=two_by_two)
 
 
 def _explain_all(
@@ -192,6 +199,7 @@ def _explain_all(
     per_question: int,
     boards: int,
     seed: int,
+    crossed: bool,
 ) -> None:
     """Explain, print and write one dictionary after the other."""
     from .explaining.page import write_page
@@ -214,6 +222,12 @@ def _explain_all(
         write_page(found, out / f"{file}.html", dictionary, bed, boards=boards)
         show(table(found))
         typer.echo(f"wrote {out / file}.explanations.json and {out / file}.html")
+        if crossed:
+            from .explaining.two_by_two import two_by_two
+
+            made = two_by_two(sample, run, testbed=bed.name, per_question=per_question, seed=seed)
+            show(made.table())
+            typer.echo(f"wrote {made.to_json(out / f'{file}.two-by-two.json')}")
 
 
 def _kept(out: Path, dictionary: str, testbed: str) -> Path:
@@ -319,11 +333,14 @@ def _show_plan(
     null: bool,
     per_question: int,
     seed: int,
+    crossed: bool,
 ) -> int:
     """Print what would be sent; how many requests that is."""
     from .explaining.planning import plan_of
     from .explaining.run import unfinished
     from .explaining.table import plan_table
+    from .explaining.two_by_two import extra_requests
+    from .metrics.llm.plan import plan
 
     total: dict[str, Any] = {}
     finished = 0
@@ -333,6 +350,9 @@ def _show_plan(
         finished += len(sample.numbers) - sum(len(chunk) for chunk in chunks)
         for name, one in plan_of(sample, run, prices=client.prices, chunks=chunks, **how).items():
             total[name] = total[name] + one if name in total else one
+        if crossed:
+            more = plan(extra_requests(sample, run, per_question=per_question, seed=seed), run.cached, client.prices)
+            total["two by two"] = total["two by two"] + more if "two by two" in total else more
     if total:
         show(plan_table(total, client.model, client.endpoint))
     if finished:

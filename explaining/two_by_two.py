@@ -30,6 +30,7 @@ from ..metrics.llm.nouns import Example, Explainer, Explanation, Judge, Request
 from ..metrics.llm.per_latent import LatentScore, mean_over_latents
 from ..metrics.llm.predicate import evaluate
 from ..metrics.llm.predicate_judge import PredicateJudge
+from ..metrics.llm.predicate_search import PredicateExplainer
 from ..report import plain, write_atomically
 from .run import Run, Sample, translated
 
@@ -161,21 +162,22 @@ def two_by_two(
 
     Args:
         sample: of latents.
-        run: its explainer, judge and translator; at least one of the first two is other than the default.
+        run: its explainer, judge and translator.
         testbed: name of where it is, for the record.
-        against: the other explainer; by default the best predicates. The other judge executes predicates, without
-            errors.
+        against: the other explainer; by default the best predicates, and where those are the run's own, predicates that
+            fit the examples that an explainer is shown. The other judge executes predicates, without errors.
         per_question: examples in one question.
         n_resamples: bootstrap resamples over latents.
         seed: of orders and bootstrap.
 
     Raises:
-        ValueError: neither another explainer nor another judge, or two of one name.
+        ValueError: two explainers of one name.
     """
     examiner = sample.examiner
     facts, numbers = examiner.facts, sample.numbers
     perfect = PredicateJudge(facts)
-    explainers, judges = _sides(sample, run, against, perfect)
+    explainers = _explainers(sample, run, against)
+    judges: list[Judge] = [perfect] if run.judge is None or run.judge.name == perfect.name else [run.judge, perfect]
     shown = [examiner.shown(number) for number in numbers]
     exams = {number: examiner.positions(number) for number in numbers}
     prevalence = {number: float(sample.eligible.rates[number]) for number in numbers}
@@ -235,29 +237,25 @@ def extra_requests(
     judge: Any = run.judge
     if judge is None or not hasattr(judge, "requests"):
         return []
-    if run.explainer is None and against is None:
-        return []  # the run has asked about these explanations itself
     examiner = sample.examiner
-    other = against or best_predicates(examiner.facts, examiner.latents)
+    first, second = _explainers(sample, run, against)
+    other = first if run.explainer is None else second  # the run has asked about its own explanations itself
     explanations = other.explain([examiner.shown(number) for number in sample.numbers])
     exams: dict[int, Sequence[Example]] = {number: examiner.positions(number) for number in sample.numbers}
     return list(judge.requests(asked_about("detection", explanations, exams, per_question, seed)))
 
 
-def _sides(
-    sample: Sample, run: Run, against: Explainer | None, perfect: PredicateJudge
-) -> tuple[list[Explainer], list[Judge]]:
-    other = against or best_predicates(sample.examiner.facts, sample.examiner.latents)
-    explainers: list[Explainer] = [other] if run.explainer is None else [run.explainer, other]
-    judges: list[Judge] = [perfect] if run.judge is None or run.judge.name == perfect.name else [run.judge, perfect]
-    if len(explainers) == len(judges) == 1:
-        raise ValueError(
-            "there is nothing to cross: give an explainer or a judge other than the best predicates and the judge that "
-            "executes them, such as a language model"
-        )
-    if len({one.name for one in explainers}) < len(explainers):
-        raise ValueError(f"both explainers are named {other.name!r}: there is nothing to compare")
-    return explainers, judges
+def _explainers(sample: Sample, run: Run, against: Explainer | None) -> list[Explainer]:
+    """The run's explainer and another one; the best predicates come last."""
+    facts, latents = sample.examiner.facts, sample.examiner.latents
+    best = best_predicates(facts, latents)
+    if run.explainer is None:
+        found = [against or PredicateExplainer(facts, latents, rows="shown"), best]
+    else:
+        found = [run.explainer, against or best]
+    if found[0].name == found[1].name:
+        raise ValueError(f"both explainers are named {found[0].name!r}: there is nothing to compare")
+    return found
 
 
 def _exact_rates(one: Explanation, sample: Sample) -> tuple[float, float]:

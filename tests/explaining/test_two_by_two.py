@@ -93,7 +93,7 @@ def test_a_language_model_that_executes_has_no_error_and_is_asked_what_was_plann
     exams = {number: few.examiner.positions(number) for number in few.numbers}
     own = judge.requests(asked_about("detection", asked, exams, 5, 0))
     assert chat.requests == own + planned
-    assert extra_requests(few, Run(judge=judge)) == []
+    assert extra_requests(few, Run(judge=judge)) == own  # of the other explainer here
     assert extra_requests(few, Run(explainer)) == []
 
 
@@ -134,8 +134,9 @@ def test_nobody_able_leaves_no_number(sample):
     assert all(np.isnan(one.score.mean) for one in found.cells)
 
 
-def test_nothing_to_cross_is_refused(sample):
-    with pytest.raises(ValueError, match="nothing to cross"):
-        two_by_two(sample, Run())
+def test_without_a_language_model_what_examples_show_stands_against_the_best(sample):
+    found = two_by_two(sample, Run(), n_resamples=10)
+    assert found.settings["explainers"] == ["predicate (shown)", "predicate (all)"]
+    assert found.settings["judges"] == ["predicate"]
     with pytest.raises(ValueError, match="both explainers are named"):
         two_by_two(sample, Run(best_predicates(sample.examiner.facts, sample.examiner.latents)))
