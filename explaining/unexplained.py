@@ -52,8 +52,8 @@ def unexplained(
     return {
         one.latent: {
             "value": one.score,
-            "low": one.low,
-            "high": one.high,
+            "lowest_draws": one.low,
+            "highest_draws": one.high,
             "null": 0.0,
             "delta_plus": one.delta_plus,
             "delta_minus": one.delta_minus,

@@ -242,14 +242,14 @@ def posed(
     maximum = float(latent.values[sides[0][latent.rows]].max(initial=0.0))
     made = [
         [
-            _example(w, cut, dense, source, latent)
+            _example(w, cut, dense, source, maximum)
             for source, part in zip(("top", "mixed"), parts, strict=True)
             for w in part
         ]
         for parts in (explained, asked)
     ]
     positives, exam = made
-    exam += [replace(_example(w, cut, dense, "random", latent), active=False, marked=()) for w in pool]
+    exam += [replace(_example(w, cut, dense, "random", maximum), active=False, marked=()) for w in pool]
     shown = Shown(latent.number, maximum, tuple(sorted(positives, key=lambda one: (-max(one.values), one.rows))))
     return Posed(shown, tuple(exam), int(fires[pool].sum()) if pool else 0)
 
@@ -280,12 +280,11 @@ def _active(
     return [top, [int(cut.of_row[row]) for row in rows[below]]]
 
 
-def _example(window: int, cut: Windows, dense: NDArray[np.float32], source: str, latent: Latent) -> Example:
-    """A window; marked where the latent is above 1 % of its maximum."""
+def _example(window: int, cut: Windows, dense: NDArray[np.float32], source: str, maximum: float) -> Example:
+    """A window; marked where the latent is above 1 % of its maximum, the one that explainers may know."""
     rows = cut.rows(window)
     values = tuple(float(value) for value in dense[rows])
-    bar = 0.01 * float(latent.values.max(initial=0.0))
-    marked = tuple(i for i, value in enumerate(values) if value > 0 and value > bar)
+    marked = tuple(i for i, value in enumerate(values) if value > 0 and value > 0.01 * maximum)
     return Example(tuple(rows.tolist()), values, bool(marked), source=source, marked=marked)
 
 

@@ -30,8 +30,8 @@ class ExampleEmbedding:
         latent: its number.
         delta_plus: mean over the draws, in [-2, 2]; NaN if there is none.
         delta_minus: likewise.
-        low: lower end of the 95 % interval of delta+ - delta-, over the draws.
-        high: upper end.
+        low: 2.5 % quantile of delta+ - delta- over single draws: where a draw lies, not an interval of the mean.
+        high: 97.5 % quantile.
         n_draws: pairs of queries.
         failure: why there is none; empty if there is.
     """

@@ -156,7 +156,8 @@ def fuzz(
         wrong: where the wrong marks stand: in `silent` examples, or in the `active` ones themselves, at positions below
             .3 of the maximum, or on other squares. With `active` every positive comes twice, marked rightly and
             wrongly, as published; negatives of the exam are left out.
-        predicate: of which squares are marked.
+        predicate: of which squares are marked. Not that of the explanation under test, which fits its own squares
+            by construction: the best known description of the latent.
         occupied: names of squares that are not empty in the position of a row; for marked squares.
         seed: of the marks.
         sae: name of the dictionary.

@@ -258,6 +258,8 @@ def test_saebench_windows():
     assert all(not any(e.values) for e in mended.exam[4:])
     assert all(TRAIN[e.rows[0]] for e in mended.shown.positives)
     assert not any(TRAIN[e.rows[0]] for e in mended.exam)
+    louder = latents_of(Codes.from_dense(np.where(TRAIN[:, None], LATENTS, 1000 * LATENTS)), [4])[4]
+    assert posed(louder, cut, (TRAIN, ~TRAIN), checked=True).shown == mended.shown  # marks too are of choosing games
 
 
 def test_saebench_pays_for_saying_no_and_for_looking_away():
