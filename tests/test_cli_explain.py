@@ -21,9 +21,9 @@ KEY = "sk-never-to-be-seen"
 
 @pytest.fixture(scope="module")
 def offline(tmp_path_factory):
-    """Four latents explained offline, and their numbers."""
+    """Three latents explained offline, and their numbers."""
     folder = tmp_path_factory.mktemp("offline")
-    done = command("explain", "topk", "-n", 60, "--latents", 4, "--boards", 2, "-o", "out", cwd=folder)
+    done = command("explain", "topk", "-n", 60, "--latents", 3, "--boards", 2, "-o", "out", cwd=folder)
     assert done.returncode == 0, done.stderr
     assert "fires when" in done.stdout
     assert "shuffled" in done.stdout
