@@ -193,9 +193,9 @@ def score_latent(
 
 
 def unscored(latent: int, mode: Mode, reason: str) -> LatentScore:
-    """A latent that could not be asked about, such as one without an explanation."""
+    """A latent that could not be asked about, such as one without an explanation: no answer of it has failed."""
     tenths = (nan,) * N_QUANTILES
-    return LatentScore(latent, mode, 0, 0, 0, 0, nan, tenths, nan, nan, {reason: 1}, 0, reason)
+    return LatentScore(latent, mode, 0, 0, 0, 0, nan, tenths, nan, nan, {}, 0, reason)
 
 
 def balanced_interval(tp: int, n_active: int, tn: int, n_silent: int) -> tuple[float, float]:

@@ -253,5 +253,5 @@ def simulation(
             found.append(replace(score, null=nulls.get(one.latent, nan)))
         else:
             reason = f"no explanation: {one.failure}" if one.failure else "no windows"
-            found.append(SimulationScore(one.latent, nan, undefined=reason, failed={reason: 1}))
+            found.append(SimulationScore(one.latent, nan, undefined=reason))
     return found

@@ -75,6 +75,7 @@ def test_failed_explanations_have_no_score_and_no_null():
     assert isnan(found[1].balanced_accuracy)
     assert found[1].undefined == "no explanation: unreadable"
     assert isnan(found[1].null)
+    assert found[1].failed == {}  # nothing was asked, so no answer failed
     assert found[0].balanced_accuracy == found[2].balanced_accuracy == 1
     assert judge.asked["detection"] == 2 * 2 * 80 / 5  # two latents, each with its own and the other's explanation
 
