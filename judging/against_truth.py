@@ -263,7 +263,7 @@ def scores(
             if kind == "random":
                 found["natural F1" + tail] = [one.natural_f1 for one in made]
                 if isinstance(judge, PredicateJudge) and label:
-                    found["natural F1, errors taken out" + tail] = [
+                    found["natural F1, corrected" + tail] = [
                         natural_f1(*true_rates(one.tpr, one.tnr, judge.e_pos, judge.e_neg), one.prevalence)
                         for one in made
                     ]

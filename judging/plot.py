@@ -10,7 +10,8 @@ from ..data.hdf5 import partial_file
 if TYPE_CHECKING:
     from .result import JudgesJudged
 
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f", "#000000", "#8c564b", "#bcbd22")
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f", "#000000", "#8c564b", "#bcbd22",
+           "#7b3294", "#17becf")  # fmt: skip
 GREY = "#7f7f7f"
 
 
@@ -101,7 +102,7 @@ def _doses(axes: Any, made: "JudgesJudged") -> None:
     axes.set(xlabel="dose: IoU with the best explanation, lost", ylabel="mean over latents of trained SAEs")
     axes.set_ylim(-0.05, 1.02)
     axes.set_title("C. Dose and response", loc="left", fontsize=9)
-    axes.legend(frameon=False, fontsize=6.5, ncols=2)
+    axes.legend(frameon=False, fontsize=6.5, ncols=3, loc="upper left", bbox_to_anchor=(0, -0.12))
     _plain(axes)
 
 
