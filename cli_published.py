@@ -7,8 +7,9 @@ from typing import Annotated, Any
 import typer
 
 from .cli_app import Quiet, Seed, TestbedName, app, check_folder, hush, show, split
+from .cli_llm import EncoderName, encoder_of
 
-PAPERS = ("karvonen2024", "makelov2024", "saebench")
+PAPERS = ("karvonen2024", "makelov2024", "saebench", "paulo2024")
 
 
 @app.command()
@@ -40,6 +41,7 @@ def reproduce(
         str | None,
         typer.Option(help="`published`, the default (the first twenty with White to move, in chess), or `all`."),
     ] = None,
+    encoder: EncoderName = None,
     seed: Seed = 0,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder for the numbers as JSON.")] = None,
@@ -48,13 +50,16 @@ def reproduce(
     """A paper's table for the checkpoints at hand, beside the published numbers.
 
     saebench trains a population of SAEs unless --saes names one, and takes about a quarter of an hour for its two
-    testbeds; what it has measured is kept in --out, so that it goes on after an interruption.
+    testbeds; what it has measured is kept in --out, so that it goes on after an interruption. paulo2024 puts
+    explanations whose truth is known to every scorer, offline, in a few minutes; it keeps its parts likewise.
     """
     hush(quiet)
     if paper not in PAPERS:
         raise KeyError(f"no paper named {paper!r}; there are {', '.join(PAPERS)}")
     if out is not None:
         check_folder(out)
+    if encoder is not None and paper != "paulo2024":
+        raise ValueError(f"only paulo2024 has --encoder; {paper} embeds nothing")
     if paper == "makelov2024":
         others = {"--saes": saes, "--game": game, "--twin": twin, "--twin-saes": twin_saes, "--layer": layer}
         _refuse({**others, "--positions": positions}, "only karvonen2024 has {}; makelov2024 trains its own SAEs")
@@ -77,6 +82,12 @@ def reproduce(
         others |= {"--positions": positions, "--steps": steps, "--sae-seeds": sae_seeds}
         _refuse(others, "saebench has no {}; it takes a testbed, and a folder of SAEs from `fiducial zoo`")
         _saebench(split(testbed), saes, games or 100, seed, out or Path("fiducial-saebench-zoo"), quiet)
+        return
+    if paper == "paulo2024":
+        others = {"--model": model, "--game": game, "--twin": twin, "--twin-saes": twin_saes, "--layer": layer}
+        others |= {"--saes": saes, "--positions": positions, "--steps": steps, "--sae-seeds": sae_seeds}
+        _refuse(others, "paulo2024 has no {}; it explains what ships with a testbed")
+        _paulo(split(testbed), games or 240, seed, out or Path("fiducial-paulo2024"), encoder)
         return
     _refuse({"--steps": steps, "--sae-seeds": sae_seeds}, "only makelov2024 has {}; karvonen2024 trains nothing")
     from .reproduce_karvonen2024 import reproduce_karvonen2024
@@ -107,6 +118,18 @@ def _saebench(testbeds: Sequence[str] | None, zoo: Path | None, games: int, seed
         _tell("saebench", [made], out)
         made.plot(out / f"saebench-{made.name}.png")
         typer.echo(f"wrote {out / f'saebench-{made.name}.png'}")
+
+
+def _paulo(testbeds: Sequence[str] | None, games: int, seed: int, out: Path, encoder: str | None) -> None:
+    """Scorers of explanations against each other and the truth; table, numbers and figure of each testbed."""
+    from .judging.paulo2024 import reproduce_paulo2024
+
+    check_folder(out)
+    encodes = None if encoder is None else encoder_of(encoder)
+    for made in reproduce_paulo2024(testbeds, n_games=games, encoder=encodes, out=out, seed=seed, say=typer.echo):
+        _tell("paulo2024", [made], out)
+        made.made.plot(out / f"paulo2024-{made.name}.png")
+        typer.echo(f"wrote {out / f'paulo2024-{made.name}.png'}")
 
 
 def _refuse(options: dict[str, Any], message: str) -> None:
