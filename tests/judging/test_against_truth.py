@@ -150,7 +150,8 @@ def test_translators_are_wrong_at_their_rate_and_cost_what_they_get_wrong(made, 
     for wrong in (0.1, 0.3):
         name = f"parse-then-execute | wrong {wrong:g}"
         differs = np.mean([row["scores"][name] != row["f1"] for row in all_right])
-        assert differs == pytest.approx(wrong, abs=0.08)
+        # of about 100 different explanations: SE of .3 is .046; some that are wrong have the same F1
+        assert differs == pytest.approx(wrong, abs=0.12)
     assert made.agreement()["parse-then-execute | wrong 0.1"]["all"].value > 0.8
     right = [Explanation(i, f"fact {i:02d}", Atom(f"fact {i:02d}")) for i in range(30)]
     assert [one.predicate for one in ScriptedTranslator(facts, 0.0).translate(right)] == [o.predicate for o in right]
