@@ -69,6 +69,8 @@ class LatentScore:
         null: balanced accuracy of another latent's explanation on the same examples; NaN if not asked.
         corrected: balanced accuracy without the judge's own errors; NaN if they are not known.
         null_rates: TPR and TNR of the other latent's explanation; NaN if not asked.
+        random: whether all silent examples are random ones. How often harder ones get a yes says nothing about all
+            positions, so that precision and F1 at natural prevalence are NaN then.
     """
 
     latent: int
@@ -88,6 +90,7 @@ class LatentScore:
     null: float = nan
     corrected: float = nan
     null_rates: tuple[float, float] = (nan, nan)
+    random: bool = True
 
     @property
     def tpr(self) -> float:
@@ -118,7 +121,7 @@ class LatentScore:
     @property
     def precision(self) -> float:
         """At natural prevalence; NaN if nothing would be predicted."""
-        return natural_precision(self.tpr, self.tnr, self.prevalence)
+        return natural_precision(self.tpr, self.tnr, self.prevalence) if self.random else nan
 
     @property
     def precision_interval(self) -> tuple[float, float]:
@@ -126,7 +129,7 @@ class LatentScore:
 
         Of a rare latent it is wide: that no silent example of 50 got a yes says little about thousands of positions.
         """
-        if self.undefined or not self.n_active or not self.n_silent:
+        if self.undefined or not self.random or not self.n_active or not self.n_silent:
             return nan, nan
         (low_a, high_a), (low_s, high_s) = wilson(self.tp, self.n_active), wilson(self.tn, self.n_silent)
         return natural_precision(low_a, low_s, self.prevalence), natural_precision(high_a, high_s, self.prevalence)
@@ -134,7 +137,7 @@ class LatentScore:
     @property
     def natural_f1(self) -> float:
         """F1 at natural prevalence, of recall TPR and the natural precision."""
-        return natural_f1(self.tpr, self.tnr, self.prevalence)
+        return natural_f1(self.tpr, self.tnr, self.prevalence) if self.random else nan
 
 
 def score_latent(
@@ -189,6 +192,7 @@ def score_latent(
         prevalence,
         null,
         nan if rates is None else without_judge_errors(found, *rates),
+        random=all(example.active or example.source == "random" for example in asked.examples),
     )
 
 

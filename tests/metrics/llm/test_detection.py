@@ -1,5 +1,6 @@
 """Detection and fuzzing of planted latents: right, wrong, noisy and missing explanations, beside their nulls."""
 
+from dataclasses import replace
 from math import isnan
 
 import numpy as np
@@ -58,6 +59,20 @@ class Flipping(AtomJudge):
     def one(self, question):
         flip = [np.random.default_rng([7, *e.rows]).random() < 0.1 for e in question.examples]
         return Answer(tuple(1 - v if f else v for v, f in zip(super().one(question).values, flip, strict=True)))
+
+
+def test_hard_negatives_say_nothing_of_natural_precision():
+    """Boards that are near get a wrong yes more often than all boards do."""
+    hard = {
+        number: [one if one.active else replace(one, source="nearest board") for one in exam]
+        for number, exam in EXAMS.items()
+    }
+    rates = dict.fromkeys(EXAMS, 0.1)
+    for one in detection(RIGHT, hard, AtomJudge(LABELS), prevalence=rates):
+        assert one.balanced_accuracy == 1
+        assert np.isnan([one.precision, *one.precision_interval, one.natural_f1]).all()
+    for one in detection(RIGHT, EXAMS, AtomJudge(LABELS), prevalence=rates):
+        assert one.precision == one.natural_f1 == 1
 
 
 def test_judges_errors_are_seen_and_taken_out():
