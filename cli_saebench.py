@@ -111,7 +111,7 @@ def saebench(
         to_send = _plan([dictionary for dictionary, _ in dictionaries], bed, client, seed)
         if plan:
             return
-        may_send(to_send, yes=yes, limited=budget_usd is not None or max_requests is not None, offline=offline)
+        may_send(client, to_send, yes=yes, limited=budget_usd is not None or max_requests is not None, offline=offline)
     elif plan:
         typer.echo("nothing is sent: no language model is asked")
         return

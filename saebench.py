@@ -163,8 +163,8 @@ def judged_scr(
     """
     about = subject(Candidate(dictionary.name, "tested", dictionary, bed.x), bed, null=False, seed=seed)
     rated = judge(about)
-    concepts = range(len(scr.posed(about).concepts))
-    kept = int(sum(rated(concept) for concept in concepts).astype(bool).sum()) if concepts else 0
+    n_concepts = len(scr.posed(about).concepts)
+    kept = len({latent for concept in range(n_concepts) for latent in rated(concept).nonzero()[0].tolist()})
     without, judged = (scr.measure(about, judge=one)["scr_score"] for one in (None, rated))
     return JudgedSCR(judged, without, kept, len(rated.ratings), dict(rated.failed))
 
