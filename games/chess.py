@@ -220,7 +220,7 @@ class Chess:
         """
         if format not in ("text", "svg"):
             raise ValueError(f"format must be 'text' or 'svg', got {format!r}")
-        moves = self._read([game]).record.uci(0)  # type: ignore[list-item] - one game of either kind
+        moves = self._form.uci(game)
         if not 0 <= ply <= len(moves):
             raise ValueError(f"ply must be from 0 to {len(moves)}, the length of this game, got {ply}")
         board = chess.Board()

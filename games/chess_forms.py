@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import chess
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,6 +18,7 @@ from .chess_play import Record, moves_of, replay
 from .chess_tokens import UciTokens
 
 Games = Sequence[Sequence[str]] | Sequence[Sequence[int]] | NDArray[np.int64]
+_UCI = UciTokens()  # one for all: its tables take long to make
 PUBLISHED_PLIES = range(0, 40, 2)  # the boards before White's first twenty moves
 
 
@@ -58,6 +60,10 @@ class Form(Protocol):
         """Given games, every move checked."""
         ...
 
+    def uci(self, game: Sequence[str] | Sequence[int]) -> list[str]:
+        """Moves of one given game, every one checked."""
+        ...
+
     def counts(self, written: Written) -> NDArray[np.uint8] | NDArray[np.bool_]:
         """How many legal moves go on with each token, after every token: [games, positions, d_vocab]."""
         ...
@@ -80,7 +86,7 @@ class MoveForm:
     @property
     def tokenizer(self) -> UciTokens:
         """Moves to tokens."""
-        return UciTokens()
+        return _UCI
 
     @property
     def plies(self) -> int:
@@ -103,6 +109,16 @@ class MoveForm:
         """Games as UCI texts (lists, or one text apart by spaces) or token ids, with or without the start token."""
         rows = [self._moves(game, row) for row, game in enumerate(games)]
         return self.write(replay(*moves_of(rows)))
+
+    def uci(self, game: Sequence[str] | Sequence[int]) -> list[str]:
+        """Moves of one given game, every one checked; one board at a time, which is faster for a single game."""
+        moves = list(self._moves(game, 0))
+        board = chess.Board()
+        try:
+            plain = all(move != "0000" and board.push_uci(move).uci() == move for move in moves)
+        except ValueError:
+            plain = False
+        return moves if plain else self.read([game]).record.uci(0)  # type: ignore[list-item] - which says what is wrong
 
     def _moves(self, game: Sequence[str] | Sequence[int] | NDArray[np.int64], row: int) -> Sequence[str]:
         if isinstance(game, str):
@@ -169,6 +185,10 @@ class CharacterForm:
         else:
             tokens = self.tokenizer.encode_texts([self._text(game, row) for row, game in enumerate(games)])
         return self._written(chess_texts.read(tokens), tokens)
+
+    def uci(self, game: Sequence[str] | Sequence[int]) -> list[str]:
+        """Moves of one given game, every one checked."""
+        return self.read([game]).record.uci(0)  # type: ignore[list-item] - one game of either kind
 
     def _text(self, game: Sequence[str] | Sequence[int], row: int) -> str:
         if isinstance(game, str):

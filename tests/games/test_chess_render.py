@@ -5,7 +5,7 @@ import xml.etree.ElementTree as ElementTree
 
 import chess
 import pytest
-from fiducial.games import chess_render
+from fiducial.games import Chess, chess_render
 from fiducial.games.chess_render import as_svg, as_text
 from hypothesis import given
 from hypothesis import strategies as st
@@ -178,3 +178,29 @@ def test_a_board_drawn_upside_down_is_noticed(monkeypatch):
     right = chess_render._corner
     monkeypatch.setattr(chess_render, "_corner", lambda square: right(square ^ 56))
     assert not sheets_lie_on_their_squares()
+
+
+@pytest.mark.parametrize(
+    "moves",
+    [
+        ["e2e4", "e7e5", "e1e3"],
+        ["e2e4", "0000"],
+        ["e2e4", "e7e5", "g1f3", "g8f6", "f1c4", "f8c5", "e1h1"],  # king takes own rook: castling elsewhere
+        ["e2e4", "e9e5"],
+    ],
+)
+def test_a_game_that_is_drawn_is_checked_as_strictly_as_one_that_is_labelled(moves):
+    game = Chess()
+    with pytest.raises(ValueError, match=r".") as labelled:
+        game.label([moves])
+    with pytest.raises(ValueError, match=r".") as drawn:
+        game.render(moves, 1)
+    assert str(drawn.value) == str(labelled.value)
+
+
+def test_a_game_from_tokens_is_drawn_as_from_moves():
+    game = Chess()
+    tokens = game.sample(3, 0).tokens
+    for row in tokens.tolist():
+        moves = [game.tokenizer.vocabulary[token] for token in row if token > 1]
+        assert game.render(row, 20) == game.render(moves, 20) == as_text(played(" ".join(moves[:20])), ply=20)
