@@ -55,6 +55,8 @@ def client_of(
 
     if (price_in is None) != (price_out is None):
         raise ValueError("give both --price-in and --price-out, or neither")
+    if options.get("budget_usd") is not None and price_in is None:
+        raise ValueError("--budget-usd needs prices: give --price-in and --price-out, USD per million tokens")
     file = cache or out / "replies.sqlite"
     if not offline:
         file.parent.mkdir(parents=True, exist_ok=True)

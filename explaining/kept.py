@@ -9,6 +9,8 @@ from typing import Any
 from ..report import plain
 from .result import ExplainedLatent, latent_from
 
+_SAID = {"how": "endpoint or parameters", "per_question": "examples in a question", "chunk": "latents taken together"}
+
 
 class Kept:
     """Finished latents in a file of JSON lines; the first line says what run they are of.
@@ -45,8 +47,8 @@ class Kept:
                 name for name in {*first["run"], *self._identity} if first["run"].get(name) != self._identity.get(name)
             )
             raise ValueError(
-                f"{path} holds latents of another run, with other {', '.join(changed)}: take another folder, or delete "
-                "the file to begin anew"
+                f"{path} holds latents of another run, with {self._differences(first['run'], changed)}: take another "
+                "folder, or delete the file to begin anew"
             )
         for number, line in enumerate(whole[1:], start=2):
             try:
@@ -57,6 +59,18 @@ class Kept:
         if rest:  # a line that a kill cut off
             with path.open("r+b") as file:
                 file.truncate(sum(len(line) + 1 for line in whole))
+
+    def _differences(self, other: Mapping[str, Any], names: list[str]) -> str:
+        """What is not the same; values where they are short."""
+        said: list[str] = []
+        for name in names:
+            there, here = other.get(name), self._identity.get(name)
+            short = all(value is None or isinstance(value, (str, int, float)) for value in (there, here))
+            told = (
+                f" ({there if there not in (None, '') else 'none'}, here {here if here not in (None, '') else 'none'})"
+            )
+            said.append(f"other {_SAID.get(name, name)}{told if short else ''}")
+        return ", ".join(said)
 
     def _first_line(self) -> bytes:
         return (json.dumps({"run": self._identity}) + "\n").encode()

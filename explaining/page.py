@@ -15,7 +15,7 @@ from ..report_html import table
 from ..report_latents import latent_section, whole_page
 from ..report_svg import escape
 from .result import Explained, ExplainedLatent
-from .table import said
+from .table import over_latents, said
 
 if TYPE_CHECKING:
     from ..models.dictionary import Dictionary
@@ -88,7 +88,7 @@ def _scorers(found: Explained) -> str:
             [
                 escape(one.scorer),
                 number(one.mean),
-                escape(interval_text(one.low, one.high)),
+                escape(over_latents(one)),
                 number(one.median),
                 f"{number(one.quartiles[0])} to {number(one.quartiles[1])}",
                 number(one.null),

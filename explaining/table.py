@@ -35,7 +35,7 @@ def said(found: Explained) -> list[str]:
     n = len(found.latents)
     failed = sum(bool(one.failure) for one in found.latents)
     lines = [
-        f"{n} latents explained by {found.settings['explainer']}, judged by {found.settings['judge']}; "
+        f"{n} latent{'s' * (n != 1)} explained by {found.settings['explainer']}, judged by {found.settings['judge']}; "
         f"{found.settings['sampling']} examples, {found.settings['negatives']} negatives"
         + (f"; {failed} without an explanation" if failed else "")
     ]
@@ -51,6 +51,15 @@ def said(found: Explained) -> list[str]:
             f"{100 * sum(copies) / len(copies):.2g} % of the active examples repeat a position that the explainer saw: "
             "games begin alike"
         )
+    for one in found.summaries:
+        if one.failed:
+            why = "; ".join(f"{count} {reason}" for reason, count in one.failed.items())
+            lines.append(f"{one.scorer} has no value for {sum(one.failed.values())} of {n} latents: {why}")
+        if answers := one.details.get("answers_failed"):
+            why = "; ".join(f"{count} {reason}" for reason, count in sorted(answers.items(), key=lambda kv: -kv[1])[:3])
+            lines.append(f"{one.scorer}: answers that are not scored: {why}")
+    if n < 2:
+        lines.append("a single explanation cannot be shuffled, and has no interval over latents: explain two or more")
     for name, reason in found.settings.get("not asked", {}).items():
         lines.append(f"{name} was not asked: {reason}")
     return lines
@@ -97,13 +106,18 @@ def _executed(found: Explained) -> list[str]:
     return ["executed F1", number(float(f1.mean())), spread, ABSENT, ABSENT, shown, ABSENT, str(failed)]
 
 
+def over_latents(one: Summary) -> str:
+    """The interval of a mean; there is none of one latent."""
+    return interval_text(one.low, one.high) if one.n > 1 else ABSENT
+
+
 def _scorer(one: Summary) -> list[str]:
     errors = one.details.get("judge_errors")
     wrong = f"{number(errors['e_pos'][0])}, {number(errors['e_neg'][0])}" if errors else ABSENT
     low, high = one.quartiles
     return [
         one.scorer,
-        f"{number(one.mean)} {interval_text(one.low, one.high)}",
+        f"{number(one.mean)} {over_latents(one)}",
         f"{number(one.median)} ({number(low)}, {number(high)})",
         number(one.null),
         wrong,

@@ -140,7 +140,7 @@ def test_a_run_goes_on_where_it_was(sample, bed, found, tmp_path):
     assert again.latents == whole.latents
     assert len(file.read_text().splitlines()) == 1 + 27
     assert CHUNK > 1
-    with pytest.raises(ValueError, match=r"of another run, with other .*per_question"):
+    with pytest.raises(ValueError, match=r"of another run, with other .*examples in a question \(5, here 3\)"):
         explain(many, bed, n_resamples=50, per_question=3, kept=file)
 
 
