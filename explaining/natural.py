@@ -3,8 +3,8 @@
 Balanced accuracy on as many active as silent examples likes explanations that are too broad. The two rates behind it,
 put back at the share of positions at which the latent fires, do not, and cost no further question.
 
-Of a rare latent it flatters: 50 silent examples seldom show an explanation that holds at 1 % of the silent positions, and
-if the latent fires at 1 % too, that is half of its precision. The interval says so, and so does the exam's part in
+Of a rare latent it flatters: 50 silent examples seldom show that an explanation holds at 1 % of the silent positions,
+and if the latent fires at 1 % too, that is half of its precision. The interval says so, and so does the exam's part in
 `two_by_two`.
 """
 
