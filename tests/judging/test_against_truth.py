@@ -176,3 +176,13 @@ def test_saebench_scores_who_says_no_at_ten_of_fourteen(facts):
     assert exact["SAEBench, mended"][:3] == [1.0] * 3  # the fourth fires at random now and then
     fires = sum(any(v > 0 for v in e.values) for e in exams[0][one] if not e.active)
     assert exact["SAEBench"][0] == pytest.approx(1 - fires / 14)  # random windows are not looked at, and hold it too
+
+
+def test_values_that_exclude_each_other_are_planted_alone():
+    value = np.random.default_rng(0).integers(0, 10, 2000)
+    games = np.arange(2000) // 20
+    labels = np.packbits(value[:, None] == np.arange(10), axis=1, bitorder="little")
+    names = tuple(f"name is {i}" for i in range(10))
+    found = planted(Facts(names, labels, games, np.arange(2000) % 20, games % 2 == 0), n=8)
+    assert len(found.latents) == 8
+    assert {type(one).__name__ for one in found.meaning.values()} == {"Atom", "Or"}  # no two values hold at once
