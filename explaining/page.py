@@ -15,19 +15,23 @@ from ..report_html import table
 from ..report_latents import latent_section, whole_page
 from ..report_svg import escape
 from .result import Explained, ExplainedLatent
-from .table import over_latents, said
+from .table import executed, over_latents, said
 
 if TYPE_CHECKING:
     from ..models.dictionary import Dictionary
     from ..testbed_catalogue import AnyTestbed
 
+# Words stand to the left in these tables, and so do their headings.
+_STYLE = "<style>.explained th:first-child, .explained.words th:nth-child(2) { text-align: left; }</style>"
 _HOW_TO_READ = """
 <p>Explanations come from one half of the games; everything said of them is of the other half. <b>Executed</b>: the
 explanation as a predicate over known facts, run on every position there, so that precision and recall are what they
 are, at the share of positions at which the latent really fires. A judge sees some positions only, half of them active
 ones: it can score an explanation high that is wrong three times in four. <b>Shuffled</b> is what the explanation of
-another latent scores on the same examples. <b>Judge wrong</b>: how often the judge said no where the explanation holds,
-and yes where it does not. <b>Rank truth</b>: Spearman correlation of the scorer with the executed F1 over latents.</p>
+another latent scores on the same examples. <b>Natural F1</b>: what detection's answers say of the F1 at the share of
+positions at which the latent really fires; with few examples it is rough. <b>Judge wrong</b>: how often the judge said
+no where the explanation holds, and yes where it does not. <b>Rank truth</b>: Spearman correlation of the scorer with
+the executed F1 over latents.</p>
 """
 
 
@@ -62,6 +66,7 @@ def page(
     title = f"Explanations of {found.dictionary} on {found.testbed}"
     drawn = boards if dictionary is not None and isinstance(bed, Testbed) else 0
     body = [
+        _STYLE,
         f"<h1>{escape(title)}</h1>",
         *(f"<p>{escape(line)}.</p>" for line in said(found)),
         f"<details open><summary>How to read this page</summary>{_HOW_TO_READ}</details>",
@@ -96,7 +101,10 @@ def _scorers(found: Explained) -> str:
                 number(one.truth),
             ]
         )
-    return table(headings, rows)
+    mean, (low, middle, high), _, _ = executed(found)
+    spread = f"{number(low)} to {number(high)}"
+    rows.insert(0, ["executed F1", number(mean), "-", number(middle), spread, "-", "-", "-"])
+    return f'<div class="overview explained">{table(headings, rows)}</div>'
 
 
 def _latents(found: Explained, linked: int) -> str:
@@ -114,7 +122,7 @@ def _latents(found: Explained, linked: int) -> str:
                 *(number(_value(one.scores[name]["value"])) for name in scorers),
             ]
         )
-    return f'<div class="overview">{table(headings, rows)}</div>'
+    return f'<div class="overview explained words">{table(headings, rows)}</div>'
 
 
 def _exact(one: ExplainedLatent, name: str) -> str:

@@ -1,17 +1,21 @@
 """Explanations as rich tables: no score without its interval, its null and what the truth says."""
 
+import re
+from collections import Counter
 from collections.abc import Mapping
-from math import isnan
+from math import isnan, nan
 from typing import TYPE_CHECKING
 
 from ..metrics.llm.plan import Plan
 from ..report_compare import ABSENT, interval_text, number, printable
+from .natural import NATURAL_F1
 from .result import Explained, ExplainedLatent, Summary
 
 if TYPE_CHECKING:
     from rich.console import Group
     from rich.table import Table
 
+_NUMBERS = re.compile(r"^\d+ of \d+ examples failed, most often: ")  # they differ from latent to latent
 _SHOWN = 10  # latents in the table; all are in the file and on the page
 _WIDTH = 64
 
@@ -52,8 +56,11 @@ def said(found: Explained) -> list[str]:
             "games begin alike"
         )
     for one in found.summaries:
-        if one.failed:
-            why = "; ".join(f"{count} {reason}" for reason, count in one.failed.items())
+        if one.failed and one.scorer != NATURAL_F1:  # that is made of detection, which says it
+            reasons: Counter[str] = Counter()
+            for reason, count in one.failed.items():
+                reasons[_NUMBERS.sub("too many answers failed, most often: ", reason)] += count
+            why = "; ".join(f"{count} {reason}" for reason, count in reasons.most_common())
             lines.append(f"{one.scorer} has no value for {sum(one.failed.values())} of {n} latents: {why}")
         if answers := one.details.get("answers_failed"):
             why = "; ".join(f"{count} {reason}" for reason, count in sorted(answers.items(), key=lambda kv: -kv[1])[:3])
@@ -81,29 +88,35 @@ def _scorers(found: Explained) -> "Table":
         "precision",
         "rank truth",
     ):
-        made.add_column(heading, justify="right", no_wrap=True)
-    made.add_column("failed", justify="right")
+        made.add_column(heading, justify="right", min_width=6)  # in a narrow terminal cells take more lines
+    made.add_column("failed", justify="right", min_width=6)
     made.add_row(*_executed(found))
     for one in found.summaries:
         made.add_row(*_scorer(one))
     return made
 
 
-def _executed(found: Explained) -> list[str]:
-    """The exact F1 over latents, the row that the others are held against."""
+def executed(found: Explained) -> tuple[float, tuple[float, float, float], float, int]:
+    """The exact F1 over latents, which the scorers are held against: mean, quartiles, mean precision, latents without.
+
+    NaN where nothing could be executed.
+    """
     import numpy as np
 
-    f1 = np.array([one.exact["f1"][0] for one in found.latents if "f1" in one.exact])
-    f1 = f1[np.isfinite(f1)]
-    precision = np.array([one.exact["precision"][0] for one in found.latents if "precision" in one.exact])
-    precision = precision[np.isfinite(precision)]
-    if not len(f1):
-        return ["executed F1", *[ABSENT] * 6, str(len(found.latents))]
-    low, middle, high = np.quantile(f1, [0.25, 0.5, 0.75]).tolist()
-    spread = f"{number(middle)} ({number(low)}, {number(high)})"
-    shown = number(float(precision.mean())) if len(precision) else ABSENT
-    failed = len(found.latents) - len(f1)
-    return ["executed F1", number(float(f1.mean())), spread, ABSENT, ABSENT, shown, ABSENT, str(failed)]
+    def known(name: str) -> list[float]:
+        values = (one.exact[name][0] for one in found.latents if name in one.exact)
+        return [value for value in values if not isnan(value)]
+
+    f1, precision = known("f1"), known("precision")
+    low, middle, high = np.quantile(f1, [0.25, 0.5, 0.75]).tolist() if f1 else [nan] * 3
+    mean = float(np.mean(f1)) if f1 else nan
+    return mean, (low, middle, high), float(np.mean(precision)) if precision else nan, len(found.latents) - len(f1)
+
+
+def _executed(found: Explained) -> list[str]:
+    mean, (low, middle, high), precision, without = executed(found)
+    spread = ABSENT if isnan(mean) else f"{number(middle)} ({number(low)}, {number(high)})"
+    return ["executed F1", number(mean), spread, ABSENT, ABSENT, number(precision), ABSENT, str(without)]
 
 
 def over_latents(one: Summary) -> str:
@@ -134,9 +147,9 @@ def _latents(found: Explained, n: int) -> "Table":
 
     made = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     made.add_column("latent", justify="right")
-    made.add_column("fires when", overflow="fold", max_width=_WIDTH)
-    made.add_column("precision [95 %]", justify="right", no_wrap=True)
-    made.add_column("recall [95 %]", justify="right", no_wrap=True)
+    made.add_column("fires when", overflow="fold", min_width=18, max_width=_WIDTH)
+    made.add_column("precision [95 %]", justify="right", min_width=9)
+    made.add_column("recall [95 %]", justify="right", min_width=9)
     made.add_column("fires", justify="right", no_wrap=True)
     for one in found.best(n):
         made.add_row(
