@@ -77,7 +77,7 @@ class Sender:
         self._limits = limits
         self._clock = clock
         self._sleep = sleep
-        self._refused = self._rejected = self._unreached = 0
+        self._refused = self._rejected = self._unreached = self._given_up = 0
         self._last_reply = float("-inf")
 
     async def send_all(self, jobs: Sequence[Job], report: Callable[[int], None]) -> dict[str, dict[str, Any] | Fault]:
@@ -168,7 +168,7 @@ class Sender:
             self._cache.put(key, job.kind, job.model, value, time.time())
         self._budget.charge(tokens_of(values), job.expected)
         self._pace.went_well()
-        self._refused = self._rejected = self._unreached = 0
+        self._refused = self._rejected = self._unreached = self._given_up = 0
         self._last_reply = self._clock()
 
     def _after(self, fault: Fault, first: float, sent_at: float, tries: int) -> float | None:
@@ -200,6 +200,11 @@ class Sender:
                 raise ConnectionRefused(f"{where} has not answered for {limits.max_minutes:g} minutes: {fault}")
             return None if late else 0.0
         if late or tries >= limits.max_tries:
+            self._given_up += 1
+            if self._given_up >= 5 * limits.refusals and self._last_reply == float("-inf"):
+                raise ConnectionRefused(
+                    f"{where} gave no reply that can be used to {self._given_up} requests, the last time: {fault}"
+                )
             self._unreached += fault.reason == "connection"
             if self._unreached >= limits.refusals:
                 raise ConnectionRefused(f"{where} cannot be reached, {tries} tries of the last request gave {fault}")

@@ -117,6 +117,16 @@ def test_refusals_between_replies_do_not_end_the_run():
         assert sum(reply.failure != "" for reply in replies) == 5
 
 
+def test_an_endpoint_that_only_talks_nonsense_ends_the_run():
+    with ChatServer(faults=lambda number, body: "truncated") as server:
+        with pytest.raises(ConnectionRefused, match="gave no reply that can be used to 10 requests"):
+            quick(server, concurrency=1, refusals=2, max_tries=3).complete(ask(*range(40)))
+        assert server.count == 10 * 3
+    with ChatServer(faults=lambda number, body: "truncated" if number else "ok") as server:  # it once made sense
+        replies = quick(server, concurrency=1, refusals=2, max_tries=3).complete(ask(*range(12)))
+        assert sum(reply.failure != "" for reply in replies) == 11
+
+
 def test_an_endpoint_that_accepts_nothing_ends_the_run():
     with ChatServer(faults=lambda number, body: "400") as server:
         with pytest.raises(ConnectionRefused, match="accepted none of 10 requests"):
