@@ -62,6 +62,8 @@ def said(found: Explained) -> list[str]:
                 reasons[_NUMBERS.sub("too many answers failed, most often: ", reason)] += count
             why = "; ".join(f"{count} {reason}" for reason, count in reasons.most_common())
             lines.append(f"{one.scorer} has no value for {sum(one.failed.values())} of {n} latents: {why}")
+        if left := one.details.get("not_asked"):
+            lines.append(f"{one.scorer} was asked of {n - left} of {n} latents")
         if answers := one.details.get("answers_failed"):
             why = "; ".join(f"{count} {reason}" for reason, count in sorted(answers.items(), key=lambda kv: -kv[1])[:3])
             lines.append(f"{one.scorer}: answers that are not scored: {why}")

@@ -78,6 +78,14 @@ def test_scr_with_a_judge_of_meanings(tmp_path, capsys):
     assert 0 < offline["kept"] <= offline["rated"]
     assert not offline["failed"]
     assert offline["scr_score"]["value"] != offline["scr_score without a judge"]["value"]
+    code, said = run(capsys, *asked, "--scr-judge", "llm")
+    assert code == 2
+    assert "--model" in said.err
+
+
+@pytest.mark.slow
+def test_scr_with_a_chat_model_as_judge(tmp_path, capsys):
+    asked = ("saebench", "topk", "-n", "24", "--tasks", "mdl", "-o", str(tmp_path / "out"))
     with ChatServer(PredicateServer(Othello(6)).answer) as server:
         judge = ("--scr-judge", "llm", "--model", "predicates", "--base-url", server.url)
         code, said = run(capsys, *asked, *judge, "--plan")
@@ -90,8 +98,6 @@ def test_scr_with_a_judge_of_meanings(tmp_path, capsys):
         code, said = run(capsys, *asked, *judge, "--yes")
         assert code == 0, said.err
         assert server.count > 0
-    judged = json.loads((out / "topk-scr-judged.json").read_text())
-    assert judged["rated"] == offline["rated"]
-    code, said = run(capsys, *asked, "--scr-judge", "llm")
-    assert code == 2
-    assert "--model" in said.err
+    judged = json.loads((tmp_path / "out" / "topk-scr-judged.json").read_text())
+    assert 0 < judged["kept"] <= judged["rated"]
+    assert not judged["failed"]
