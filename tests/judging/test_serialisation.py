@@ -98,9 +98,9 @@ def test_rates_by_hand(world):
     assert board.balanced_accuracy == 0.5
     perfect = judge_errors(Scripted(w.facts, lambda held, n: float(held)), w.facts, shown, predicates=SQUARE)
     assert {(r.e_pos, r.e_neg) for r in perfect.rows} == {(0.0, 0.0)}
-    # 1/2 exactly is no, as everywhere
+    # 1/2 exactly is yes, as everywhere
     half = judge_errors(Scripted(w.facts, lambda held, n: 0.5), w.facts, shown, predicates=SQUARE)
-    assert {(r.e_pos, r.e_neg) for r in half.rows} == {(1.0, 0.0)}
+    assert {(r.e_pos, r.e_neg) for r in half.rows} == {(0.0, 1.0)}
     assert board.tokens == pytest.approx(board.characters / 4)
 
 
