@@ -134,13 +134,13 @@ def sentence_encoder(folder: str | Path, *, device: str = "cpu", batch_size: int
     if not any(folder.rglob("*.safetensors")):
         raise ValueError(f"{folder} holds no safetensors; weights of another kind are not read")
     try:
-        from sentence_transformers import SentenceTransformer
+        library: Any = importlib.import_module("sentence_transformers")  # by name: it need not be there for checkers
     except ImportError as error:
         raise NotInstalled(
             "sentence encoders from a folder need sentence-transformers: pip install 'fiducial[embed]'"
         ) from error
     with without_bars():
-        model: Any = SentenceTransformer(
+        model: Any = library.SentenceTransformer(
             str(folder),
             device=device,
             local_files_only=True,
