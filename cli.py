@@ -6,7 +6,17 @@ from typing import NoReturn
 
 import typer
 
-from . import cli_causal, cli_certify, cli_explain, cli_judging, cli_making, cli_published, cli_saebench, cli_scoring
+from . import (
+    cli_causal,
+    cli_certify,
+    cli_explain,
+    cli_judging,
+    cli_making,
+    cli_published,
+    cli_saebench,
+    cli_scoring,
+    cli_sweep,
+)
 from .cli_app import app, distinct_names
 
 __all__ = [
@@ -19,6 +29,7 @@ __all__ = [
     "cli_published",
     "cli_saebench",
     "cli_scoring",
+    "cli_sweep",
     "distinct_names",
     "main",
 ]
@@ -31,6 +42,7 @@ _ORDER = (
     "score-arrays",
     "saebench",
     "explain",
+    "sweep",
     "certify",
     "reproduce",
 )

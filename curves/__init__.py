@@ -1,0 +1,1 @@
+"""Scores along an axis: training steps, numbers of games."""

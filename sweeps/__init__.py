@@ -1,0 +1,1 @@
+"""Many dictionaries on many testbeds: planned, run on one machine or a cluster, stopped and gone on with."""

@@ -1,0 +1,224 @@
+"""What a sweep scores: SAEs x testbeds x seeds, read from a TOML file.
+
+    out = "runs/sweep"                      # folder of results, beside the file; `-o` overrides it
+    metrics = ["coverage", "tpp"]           # all by default, without SAEBench's tasks
+    games = 200
+    seeds = [0, 1]                          # of the games
+
+    [[testbed]]
+    name = "othello-6x6"
+    saes = ["topk", "runs/zoo/*"]           # shipped names, folders or files, patterns, releases
+
+    [[testbed]]
+    name = "synthsaebench-64"
+    saes = ["runs/worlds/*"]
+    games = 100                             # here instead of above; likewise seeds and metrics
+
+Paths are relative to the file. The unit of work is one SAE on one testbed with one seed.
+"""
+
+import glob
+import hashlib
+import json
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from ..data.assets import asset, path_sha256
+from ..metrics import METRICS
+from ..scoring import check_metrics
+from ..testbed_catalogue import check_testbed
+from ..testbed_specs import SPECS
+
+SCHEMA = 1  # raised when a result of the same task would come out otherwise
+_TOP = ("out", "metrics", "games", "seeds", "testbed")
+_BED = ("name", "saes", "games", "seeds", "metrics", "kind")
+
+
+@dataclass(frozen=True)
+class Place:
+    """A testbed with games of its own: what is captured once for all SAEs on it.
+
+    Attributes:
+        testbed: its name.
+        games: to score on.
+        seed: of the games.
+    """
+
+    testbed: str
+    games: int
+    seed: int
+
+    def __str__(self) -> str:
+        return f"{self.testbed}, {self.games} games of seed {self.seed}"
+
+
+@dataclass(frozen=True)
+class Task:
+    """One SAE on one testbed with one seed.
+
+    Attributes:
+        place: where.
+        sae: path, or name of a release.
+        name: of the SAE, unique on its testbed.
+        kind: see `load_dictionary`; None is guessed.
+        sha256: of its file or folder; None for a release.
+        metrics: names.
+    """
+
+    place: Place
+    sae: str
+    name: str
+    kind: str | None
+    sha256: str | None
+    metrics: tuple[str, ...]
+
+    @property
+    def key(self) -> str:
+        """Everything that the result depends on, as 16 hexadecimal digits."""
+        facts = {
+            "schema": SCHEMA,
+            "testbed": self.place.testbed,
+            "games": self.place.games,
+            "seed": self.place.seed,
+            "sae": self.sha256 or self.sae,
+            "name": self.name,
+            "kind": self.kind,
+            "metrics": {name: METRICS[name].version for name in sorted(self.metrics)},
+        }
+        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+
+    @property
+    def file(self) -> str:
+        """Of its result, below the folder of the sweep."""
+        safe = "".join(c if c.isalnum() or c in "-_." else "-" for c in self.name).strip("-.")
+        place = self.place
+        return f"{place.testbed.replace(':', '-')}/{safe}-seed-{place.seed}-{self.key}.json"
+
+
+@dataclass(frozen=True)
+class SweepPlan:
+    """All tasks of a sweep, those of a place together.
+
+    Attributes:
+        tasks: in order.
+        out: folder of the results.
+    """
+
+    tasks: tuple[Task, ...]
+    out: Path
+
+    @property
+    def places(self) -> dict[Place, list[Task]]:
+        """Tasks by place, in order."""
+        found: dict[Place, list[Task]] = {}
+        for task in self.tasks:
+            found.setdefault(task.place, []).append(task)
+        return found
+
+
+def read_plan(path: str | Path, out: str | Path | None = None) -> SweepPlan:
+    """A plan from a TOML file.
+
+    Args:
+        path: of the file.
+        out: folder of the results, instead of the one that the file names.
+
+    Raises:
+        FileNotFoundError: no such file, or an SAE that is nowhere.
+        KeyError: an unknown testbed, metric or entry; close names are suggested.
+        ValueError: no TOML, entries of wrong types, or nothing to score.
+    """
+    path = Path(path)
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(f"{path} is no TOML: {error}") from None
+    _known(content, _TOP, str(path))
+    beds = content.get("testbed")
+    if not isinstance(beds, list) or not beds:
+        raise ValueError(f"{path} names no testbed: it needs at least one [[testbed]] with a name and saes")
+    tasks: list[Task] = []
+    for bed in beds:
+        tasks += _tasks({**{k: v for k, v in content.items() if k in ("metrics", "games", "seeds")}, **bed}, path)
+    if not tasks:
+        raise ValueError(f"{path} names no SAE")
+    where = Path(out) if out is not None else path.parent / str(content.get("out", f"{path.stem}-results"))
+    return SweepPlan(tuple(dict.fromkeys(tasks)), where)
+
+
+def _tasks(bed: Mapping[str, Any], path: Path) -> list[Task]:
+    where = f"{path}, testbed {bed.get('name', '?')!r}"
+    _known(bed, _BED, where)
+    name = check_testbed(_typed(bed, "name", str, where))
+    games = _typed(bed, "games", int, where, 200)
+    if games < 8:
+        raise ValueError(f"{where}: games must be at least 8, got {games}")
+    seeds = _listed(bed, "seeds", int, where, [0])
+    if any(seed < 0 for seed in seeds) or not seeds:
+        raise ValueError(f"{where}: seeds must be at least one number, none below 0, got {seeds}")
+    asked = _listed(bed, "metrics", str, where, []) or None
+    metrics = tuple(check_metrics(asked))
+    kind = _typed(bed, "kind", str, where, "") or None
+    saes = _saes(_listed(bed, "saes", str, where, []), name, path, where)
+    return [
+        Task(Place(name, games, seed), sae, short, kind, path_sha256(Path(sae)), metrics)
+        for seed in dict.fromkeys(seeds)
+        for short, sae in saes.items()
+    ]
+
+
+def _saes(named: Sequence[str], testbed: str, path: Path, where: str) -> dict[str, str]:
+    """SAEs by a short name; shipped ones first of all."""
+    shipped = SPECS[testbed].dictionaries if testbed in SPECS else {}
+    if not named:
+        raise ValueError(f"{where} names no saes; shipped with it: {', '.join(shipped) or 'none'}")
+    found: dict[str, str] = {}
+    for one in named:
+        if one in shipped:
+            found[one] = str(asset(shipped[one]))
+            continue
+        matches = sorted(glob.glob(str(path.parent / one)))
+        matches = [match for match in matches if _looks_like_sae(Path(match))] if "*" in one else matches
+        if not matches and ("*" in one or "/" not in one):
+            close = get_close_matches(one, shipped, n=1)
+            hint = f"did you mean {close[0]}?" if close else f"shipped are {', '.join(shipped) or 'none'}"
+            raise FileNotFoundError(f"{where}: nothing at {one}, and no SAE of that name ships; {hint}")
+        for match in matches or [one]:
+            short = Path(match).name
+            if found.get(short, match) != match:
+                short = f"{Path(match).parent.name}-{short}"
+            if found.get(short, match) != match:
+                raise ValueError(f"{where}: {match} and {found[short]} would have one name, {short}")
+            found[short] = match
+    return found
+
+
+def _looks_like_sae(path: Path) -> bool:
+    """Of what a pattern finds: folders of a checkpoint, and weights; other files lie beside them."""
+    return path.is_dir() or path.suffix in (".safetensors", ".pt")
+
+
+def _known(content: Mapping[str, Any], names: Sequence[str], where: str) -> None:
+    for name in content:
+        if name not in names:
+            close = get_close_matches(name, names, n=1)
+            hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(names)}"
+            raise KeyError(f"{where} has an unknown entry {name!r}; {hint}")
+
+
+def _typed(content: Mapping[str, Any], name: str, kind: type, where: str, default: Any = None) -> Any:
+    value = content.get(name, default)
+    if type(value) is not kind:
+        raise ValueError(f"{where}: {name} must be {kind.__name__}, got {value!r}")
+    return value
+
+
+def _listed(content: Mapping[str, Any], name: str, kind: type, where: str, default: list[Any]) -> list[Any]:
+    value = content.get(name, default)
+    if not isinstance(value, list) or any(type(one) is not kind for one in value):
+        raise ValueError(f"{where}: {name} must be a list of {kind.__name__}, got {value!r}")
+    return value

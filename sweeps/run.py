@@ -1,0 +1,131 @@
+"""A sweep from its plan to its results: what is there is not computed again, what comes is written whole."""
+
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ..report import Report, write_atomically
+from .dispatch import Failed, Pool, Progress, dispatch
+from .plan import SweepPlan, Task
+
+LOCK, FAILURES = ".sweep.lock", "failures.json"
+
+
+@dataclass(frozen=True)
+class SweepResult:
+    """What a sweep has come to.
+
+    Attributes:
+        reports: by task, in the order of the plan; those that failed are missing.
+        failures: reason by task.
+        computed: results that this run added.
+        lost: workers that were lost on the way.
+    """
+
+    reports: Mapping[Task, Report]
+    failures: Mapping[Task, Failed]
+    computed: int
+    lost: int
+
+
+def sweep(
+    plan: SweepPlan,
+    make_pool: Callable[[int], Pool],
+    *,
+    retries: int = 2,
+    started: Callable[[Progress], None] = lambda progress: None,
+    told: Callable[[Task, Report | Failed], None] = lambda task, outcome: None,
+) -> SweepResult:
+    """Do what is left of a plan.
+
+    Results are files below `plan.out`, each written under another name and renamed when it is whole, so that a sweep
+    may be killed at any point: the next one finds them, and does the rest.
+
+    Args:
+        plan: all tasks.
+        make_pool: makes the workers, when there is something to do; handed the number of tasks.
+        retries: how often a task is given out again whose worker was lost.
+        started: told where things stand before the first task; the same object is kept up to date.
+        told: told of each task as it ends.
+
+    Raises:
+        ValueError: the folder is a file, or another sweep is at work in it.
+    """
+    with locked(plan.out):
+        reports = {task: report for task in plan.tasks if (report := kept(plan.out / task.file, task)) is not None}
+        left = [task for task in plan.tasks if task not in reports]
+        progress = Progress({place: len(tasks) for place, tasks in plan.places.items()})
+        progress.done.update(task.place for task in reports)
+        started(progress)
+        failures: dict[Task, Failed] = {}
+        if left:
+            pool = make_pool(len(left))
+            try:
+                for task, outcome in dispatch(left, pool, progress, retries=retries):
+                    if isinstance(outcome, Failed):
+                        failures[task] = outcome
+                    else:
+                        marked = replace(outcome, provenance={**outcome.provenance, "sweep": task.key})
+                        marked.to_json(plan.out / task.file)
+                        reports[task] = Report.from_json(plan.out / task.file)
+                    told(task, outcome)
+            finally:
+                pool.close()
+        _write_failures(plan.out / FAILURES, failures)
+        ordered = {task: reports[task] for task in plan.tasks if task in reports}
+        return SweepResult(ordered, failures, len(left) - len(failures), progress.lost)
+
+
+def kept(path: Path, task: Task) -> Report | None:
+    """The result of a task, if it is there and its own."""
+    if not path.is_file():
+        return None
+    try:
+        report = Report.from_json(path)
+    except (ValueError, KeyError, TypeError, OSError):  # of an older version, or not ours: computed anew
+        return None
+    return report if report.provenance.get("sweep") == task.key else None
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keep other sweeps out of a folder; a killed one leaves no lock behind.
+
+    Raises:
+        ValueError: the folder is a file, or another sweep is at work in it.
+    """
+    import fcntl
+
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"results go into a folder, but {folder} is a file")
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / LOCK).open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            file.seek(0)
+            raise ValueError(f"another sweep is at work in {folder}, process {file.read() or '?'}") from None
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+def _write_failures(path: Path, failures: Mapping[Task, Failed]) -> None:
+    if not failures:
+        path.unlink(missing_ok=True)
+        return
+    content = [
+        {
+            "sae": task.name,
+            "testbed": task.place.testbed,
+            "seed": task.place.seed,
+            "reason": one.reason,
+            "details": one.details,
+        }
+        for task, one in failures.items()
+    ]
+    write_atomically(path, json.dumps(content, indent=1) + "\n")

@@ -1,0 +1,143 @@
+"""Where a sweep stands, as a table that is drawn anew, and what it came to."""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from ..report import Report
+from ..report_compare import number, printable
+from .dispatch import Failed, Progress
+from .plan import Task
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+class Watch:
+    """Tells how far a sweep is.
+
+    Args:
+        live: draw a table, once a second at most; else a line for every task that ends.
+        say: takes lines.
+        clock: seconds that only rise.
+    """
+
+    def __init__(self, live: bool, say: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
+        self._progress = Progress()
+        self._say, self._clock, self._begun = say, clock, clock()
+        self._before = self._ended = 0
+        self._drawn = _Drawn(self.table) if live else None
+
+    def __enter__(self) -> "Watch":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._drawn is not None:
+            self._drawn.stop()
+
+    def started(self, progress: Progress) -> None:
+        """The sweep is about to begin."""
+        self._progress, self._begun = progress, self._clock()
+        self._before = sum(progress.done.values())
+        if self._drawn is not None:
+            self._drawn.start()
+        elif self._before:
+            self._say(f"{self._before} of {sum(progress.total.values())} results are there already")
+
+    def told(self, task: Task, outcome: Report | Failed) -> None:
+        """A task has ended."""
+        self._ended += 1
+        if self._drawn is None:
+            total, there = sum(self._progress.total.values()), self._before + self._ended
+            what = f"failed: {outcome.reason}" if isinstance(outcome, Failed) else headline(outcome)
+            self._say(f"{there}/{total} {task.name} on {task.place.testbed}, seed {task.place.seed}: {what}")
+
+    def remaining(self) -> float:
+        """Seconds until the end, by what was done so far; NaN at the beginning."""
+        left = sum(self._progress.total.values()) - self._before - self._ended
+        return (self._clock() - self._begun) / self._ended * left if self._ended else float("nan")
+
+    def table(self) -> "Table":
+        """Places, what is done of them and what is being done."""
+        from rich import box
+        from rich.table import Table
+
+        made = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+        for heading in ("testbed", "games", "seed", "done", "failed", "now"):
+            made.add_column(heading, justify="right" if heading in ("games", "seed", "failed") else "left")
+        for place, total in self._progress.total.items():
+            now = [task.name for task in self._progress.running.values() if task.place == place]
+            made.add_row(
+                printable(place.testbed),
+                str(place.games),
+                str(place.seed),
+                f"{self._progress.done[place]} of {total}",
+                str(self._progress.failed[place] or ""),
+                printable(", ".join(now)),
+            )
+        lost = f"; {self._progress.lost} workers lost" if self._progress.lost else ""
+        made.caption = f"{_clock(self._clock() - self._begun)} so far, {_clock(self.remaining())} to go{lost}"
+        return made
+
+
+def headline(report: Report) -> str:
+    """One score of a report, for a line."""
+    for name in ("coverage", "recovery_score", *report.scores):
+        if name in report.scores:
+            score = report.scores[name]
+            return f"{name} {number(score.value)} [{number(score.low)}, {number(score.high)}]"
+    return "no score"
+
+
+def compared(reports: Mapping[Task, Report], metrics: list[str] | None = None) -> "Table":
+    """Mean of each metric over seeds, and its spread, one row an SAE and testbed."""
+    import numpy as np
+    from rich import box
+    from rich.table import Table
+
+    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    shown = metrics or list(dict.fromkeys(name for report in reports.values() for name in report.scores))[:6]
+    for heading in ("testbed", "SAE", "seeds", *shown):
+        made.add_column(heading, justify="left" if heading in ("testbed", "SAE") else "right")
+    rows: dict[tuple[str, str], list[Report]] = {}
+    for task, report in reports.items():
+        rows.setdefault((task.place.testbed, task.name), []).append(report)
+    for (testbed, name), mine in rows.items():
+        cells: list[str] = []
+        for metric in shown:
+            scores = [report.scores[metric] for report in mine if metric in report.scores]
+            values = np.array([score.value for score in scores])
+            if not len(values):
+                cells.append("-")
+            elif len(values) == 1:
+                cells.append(f"{number(values[0])} [{number(scores[0].low)}, {number(scores[0].high)}]")
+            else:
+                cells.append(f"{number(values.mean())} ({number(values.min())} to {number(values.max())})")
+        made.add_row(printable(testbed), printable(name), str(len(mine)), *cells)
+    return made
+
+
+class _Drawn:
+    """A table on a terminal that is drawn anew once a second."""
+
+    def __init__(self, make: "Callable[[], Table]") -> None:
+        from rich.live import Live
+
+        self._live = Live(get_renderable=make, refresh_per_second=1, transient=True)
+        self._on = False
+
+    def start(self) -> None:
+        self._live.start()
+        self._on = True
+
+    def stop(self) -> None:
+        if self._on:
+            self._live.stop()
+            self._on = False
+
+
+def _clock(seconds: float) -> str:
+    if seconds != seconds:
+        return "?"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
