@@ -277,15 +277,24 @@ def split_by_game(game_id: NDArray[np.integer[Any]], test_fraction: float = 0.5,
     Raises:
         ValueError: fewer than two games, or a fraction outside (0, 1).
     """
+    games, of_row = np.unique(game_id, return_inverse=True)
+    return training_games(len(games), test_fraction, seed)[of_row]
+
+
+def training_games(n_games: int, test_fraction: float = 0.5, seed: int = 0) -> NDArray[np.bool_]:
+    """Which of some games, in ascending order of their ids, are for training, bool [n_games].
+
+    Raises:
+        ValueError: fewer than two games, or a fraction outside (0, 1).
+    """
     if not 0 < test_fraction < 1:
         raise ValueError(f"test_fraction must lie between 0 and 1, got {test_fraction}")
-    games, of_row = np.unique(game_id, return_inverse=True)
-    if len(games) < 2:
-        raise ValueError(f"a split by game needs at least 2 games, got {len(games)}")
-    n_test = min(max(round(test_fraction * len(games)), 1), len(games) - 1)
-    train = np.ones(len(games), np.bool_)
-    train[np.random.default_rng(seed).permutation(len(games))[:n_test]] = False
-    return train[of_row]
+    if n_games < 2:
+        raise ValueError(f"a split by game needs at least 2 games, got {n_games}")
+    n_test = min(max(round(test_fraction * n_games), 1), n_games - 1)
+    train = np.ones(n_games, np.bool_)
+    train[np.random.default_rng(seed).permutation(n_games)[:n_test]] = False
+    return train
 
 
 def _read_only(array: NDArray[Any]) -> NDArray[Any]:
