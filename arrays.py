@@ -1,6 +1,7 @@
 """Latents and labels made elsewhere: read a .npz or .h5 file and score it without a testbed."""
 
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,9 +36,9 @@ def evaluate_arrays(file: str | Path, *, seed: int = 0) -> "Report":
     from .provenance import provenance
     from .report import Report
 
-    labels = _as_bool(arrays["labels"], path)
+    labels = as_bool(arrays["labels"], path)
     codes = Codes.from_dense(arrays["latents"])
-    features = _features(arrays, labels.shape[1], path)
+    features = features_of(arrays, labels.shape[1], path)
     game_id = arrays["game_id"]
     if game_id.shape != (len(labels),) or codes.n_rows != len(labels):
         shapes = {key: list(arrays[key].shape) for key in KEYS}
@@ -89,7 +90,12 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
     return arrays
 
 
-def _as_bool(labels: NDArray[Any], path: Path) -> NDArray[np.bool_]:
+def as_bool(labels: NDArray[Any], path: Path) -> NDArray[np.bool_]:
+    """Labels given as bool or as 0 and 1.
+
+    Raises:
+        ValueError: another shape or other values.
+    """
     if labels.ndim != 2:
         raise ValueError(f"{path}: labels must be [N, F], got {list(labels.shape)}")
     if labels.dtype == np.bool_:
@@ -99,7 +105,12 @@ def _as_bool(labels: NDArray[Any], path: Path) -> NDArray[np.bool_]:
     return labels.astype(np.bool_)
 
 
-def _features(arrays: dict[str, NDArray[Any]], n: int, path: Path) -> "FeatureSet":
+def features_of(arrays: Mapping[str, NDArray[Any]], n: int, path: Path) -> "FeatureSet":
+    """What the file says of its label columns; numbers where it says nothing.
+
+    Raises:
+        ValueError: not one name or group a column.
+    """
     from .games.features import Feature, FeatureSet
 
     def texts(key: str, default: list[str]) -> list[str]:

@@ -29,7 +29,8 @@ class GameSums:
 
     def add(self, game_id: NDArray[np.integer], values: NDArray[np.generic]) -> None:
         """Add values [n, columns] to the sums of the games of n positions."""
-        np.add.at(self._sums, self.rows(game_id), values.astype(self._sums.dtype, copy=False))
+        rows = self.rows(game_id)  # first: it may make the table longer, which is another array then
+        np.add.at(self._sums, rows, values.astype(self._sums.dtype, copy=False))
 
     @property
     def sums(self) -> NDArray[np.generic]:
