@@ -1,6 +1,6 @@
 """The Dictionary contract, and Codes: the latents of a dictionary over a sample, stored sparse."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol, runtime_checkable
@@ -138,17 +138,17 @@ class Codes:
 def encode_in_batches(
     dictionary: Dictionary, activations: Iterable[torch.Tensor] | torch.Tensor, batch_size: int = 8192
 ) -> Codes:
-    """Codes of a sample, encoded a batch at a time.
+    """Codes of a sample, encoded a batch at a time where the dictionary is; see `encoding.encode_sparse` for others.
 
     Args:
         dictionary: what encodes.
         activations: float [N, d_in], or batches of it.
-        batch_size: rows a batch when one tensor is given.
+        batch_size: rows a batch when one tensor is given; fewer where a batch of latents would be large.
 
     Raises:
         ValueError: no rows, or a latent that is NaN or infinite.
     """
-    batches: Iterator[torch.Tensor]
-    batches = iter(activations.split(batch_size)) if isinstance(activations, torch.Tensor) else iter(activations)
-    with torch.no_grad():
-        return Codes.concatenate([Codes.from_dense(dictionary.encode(batch)) for batch in batches])
+    from .encoding import encode_sparse  # which needs Codes
+
+    batches = activations.split(batch_size) if isinstance(activations, torch.Tensor) else activations
+    return encode_sparse(dictionary, batches)
