@@ -134,7 +134,7 @@ def _nulls(candidate: Candidate, bed: AnyTestbed, wanted: Sequence[str]) -> list
 
 def _control_scores(candidate: Candidate, bed: AnyTestbed, wanted: Sequence[str], seed: int) -> Scores:
     """Scores of a floor or ceiling on the metrics that it bounds, kept with the testbed; without per-feature tables."""
-    asked = [name for name in wanted if name in _bounded(candidate)]
+    asked = [name for name in wanted if name in bounded_by(candidate.name)]
     missing = [name for name in asked if (candidate.name, name, seed) not in bed.cache]
     if missing:
         about = subject(candidate, bed, nulls=_nulls(candidate, bed, missing), null=False, seed=seed)
@@ -143,21 +143,21 @@ def _control_scores(candidate: Candidate, bed: AnyTestbed, wanted: Sequence[str]
     return {name: bed.cache[candidate.name, name, seed] for name in asked if (candidate.name, name, seed) in bed.cache}
 
 
-def _bounded(candidate: Candidate) -> list[str]:
-    """Which metrics a floor or ceiling says something about.
+def bounded_by(reference: str) -> list[str]:
+    """Which metrics a floor or ceiling says something about, by its name.
 
     References fitted with the labels are ceilings of what can be found and read back, not of fidelity; the identity
     and PCA keep all of the activation by construction, so they are the ceiling of fidelity and behaviour. Mean codes
     say what the three axes and the tasks can reach; they are not asked what was found.
     """
     directed = [name for name, p in METRICS.items() if p.direction != "none" and name not in FAMILIES["codes"].metrics]
-    if candidate.name == "identity":
+    if reference == "identity":
         return [name for name in directed if name in FAITHFUL]
-    if candidate.name == "mean codes":
+    if reference == "mean codes":
         return [name for name in directed if name in AXES or name in TASKS]
-    if candidate.name.startswith(("random dictionary", "frozen-decoder", "oracle")):
+    if reference.startswith(("random dictionary", "frozen-decoder", "oracle")):
         return directed
-    if candidate.name == "PCA":  # steers like any other dictionary
+    if reference == "PCA":  # steers like any other dictionary
         return [name for name in directed if name not in FAITHFUL and name not in APPROXIMATION]
     return [name for name in directed if name not in FAITHFUL + AXES]
 

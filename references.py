@@ -69,9 +69,7 @@ class References:
     """
 
     def __init__(self, bed: AnyTestbed, n_latents: int, l0: float) -> None:
-        step = 2 ** max(0, math.floor(math.log2(max(l0, 1))) - 2)
-        self.bed, self.n_latents = bed, n_latents
-        self.k = max(1, min(step * round(l0 / step), n_latents))
+        self.bed, self.n_latents, self.k = bed, n_latents, shared_k(n_latents, l0)
 
     def floors(self) -> list[Candidate]:
         """Random dictionary, SAE of the random twin, frozen-decoder SAE, neurons, PCA; those that the testbed has."""
@@ -183,6 +181,12 @@ class References:
         features = self.bed.features
         packed = self.bed.activations.labels[self.bed.train]
         return features.unpack_columns(packed, features.where(counterpart=False, reachable=True))
+
+
+def shared_k(n_latents: int, l0: float) -> int:
+    """L0 of the random dictionary beside dictionaries of this one: the same to within an eighth."""
+    step = 2 ** max(0, math.floor(math.log2(max(l0, 1))) - 2)
+    return max(1, min(step * round(l0 / step), n_latents))
 
 
 def nulls_for(candidate: Candidate, bed: AnyTestbed) -> list[Null]:

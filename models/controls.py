@@ -191,14 +191,38 @@ def pca_dictionary(
         ValueError: wrong shape, NaN or infinity, n_components or k out of range.
     """
     x = _checked(activations)
-    n_components = x.shape[1] if n_components is None else n_components
-    if not 0 < n_components <= x.shape[1]:
-        raise ValueError(f"n_components must be 1 to {x.shape[1]}, got {n_components}")
     mean = x.double().mean(0)
     covariance = torch.zeros(x.shape[1], x.shape[1], dtype=torch.float64)
     for batch in x.split(65536):
         centred = batch.double() - mean
         covariance += centred.T @ centred
+    return pca_from_covariance(mean, covariance, n_components=n_components, k=k, name=name)
+
+
+def pca_from_covariance(
+    mean: torch.Tensor,
+    covariance: torch.Tensor,
+    *,
+    n_components: int | None = None,
+    k: int | None = None,
+    name: str = "PCA",
+) -> LinearDictionary:
+    """`pca_dictionary` where the moments are known, for samples that are never held whole.
+
+    Args:
+        mean: float64 [d].
+        covariance: float64 [d, d], to any scale.
+        n_components: how many; all d by default.
+        k: as there.
+        name: as there.
+
+    Raises:
+        ValueError: n_components or k out of range.
+    """
+    d = len(mean)
+    n_components = d if n_components is None else n_components
+    if not 0 < n_components <= d:
+        raise ValueError(f"n_components must be 1 to {d}, got {n_components}")
     basis = torch.linalg.eigh(covariance).eigenvectors.flip(1).T[:n_components]  # rows, largest variance first
     largest = basis.gather(1, basis.abs().argmax(1, keepdim=True))
     basis = (basis * largest.sign()).float()  # an eigenvector's sign is arbitrary; fix it

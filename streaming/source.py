@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from ..data.activation_file import CHUNK_ROWS
 from ..metrics.streaming.accumulator import Accumulator
 from ..metrics.streaming.batch import Batch
+from ..models.devices import checked_device, device_of, on_device
 from ..models.dictionary import Codes, Dictionary
+from ..models.encoding import compact, encode_sparse
 from .sample import GameSplit, Rows, Sample
 
 FIELDS = frozenset({"position", "codes", "labels", "x", "x_hat"})  # that a file can bring
@@ -76,6 +78,8 @@ def batches_of(
             width, a field that the sample does not have, or a batch below one row.
     """
     check_fit(sample, dictionary)
+    encoder = None if dictionary is None or device == "cpu" else on_device(dictionary, checked_device(device))
+    encoder = encoder or dictionary
     in_flight = 3 if ahead else 1
     size = batch_rows or rows_within(budget_bytes // in_flight, sample)
     if size < 1:
@@ -91,7 +95,7 @@ def batches_of(
         parts = asked - {"codes", "x_hat"} | ({"x"} if sample.d_in and asked & {"codes", "x_hat"} else set())
         parts |= {"codes"} if sample.n_latents and "codes" in asked else frozenset()
         read = sample.rows(size, frozenset(parts))
-        made = (_batch(rows, dictionary, split, asked, elements, device) for rows in read)
+        made = (_batch(rows, encoder, split, asked, elements) for rows in read)
         return _counted(prefetched(made) if ahead else made, sample.n_rows, progress, tally)
 
     return start
@@ -134,23 +138,25 @@ def rows_within(budget_bytes: int, sample: Sample) -> int:
 
 
 def encoded(
-    dictionary: Dictionary, x: torch.Tensor, *, rebuilt: bool, elements: int = ELEMENTS, device: str = "cpu"
+    dictionary: Dictionary, x: torch.Tensor, *, rebuilt: bool, elements: int = ELEMENTS
 ) -> tuple[Codes, NDArray[np.float32] | None]:
     """Latents of some activations, and what they write if asked; never holds more than `elements` dense latents.
 
     Raises:
         ValueError: a latent that is NaN or infinite.
     """
+    if not rebuilt:
+        return encode_sparse(dictionary, x, elements=elements), None
     size = max(1, elements // max(1, len(dictionary.directions)))
+    home = device_of(dictionary)
     codes: list[Codes] = []
     written: list[NDArray[np.float32]] = []
     with torch.no_grad():
         for piece in x.split(size):
-            latents = dictionary.encode(piece.to(device))
-            codes.append(Codes.from_dense(latents))
-            if rebuilt:
-                written.append(dictionary.decode(latents).cpu().float().numpy())
-    return Codes.concatenate(codes), np.concatenate(written) if rebuilt else None
+            latents = dictionary.encode(piece.to(home))
+            codes.append(compact(latents))
+            written.append(dictionary.decode(latents).cpu().float().numpy())
+    return Codes.concatenate(codes), np.concatenate(written)
 
 
 def prefetched(items: Iterator[Item]) -> Iterator[Item]:
@@ -171,12 +177,12 @@ def prefetched(items: Iterator[Item]) -> Iterator[Item]:
 
 
 def _batch(
-    rows: Rows, dictionary: Dictionary | None, split: GameSplit, asked: frozenset[str], elements: int, device: str
+    rows: Rows, dictionary: Dictionary | None, split: GameSplit, asked: frozenset[str], elements: int
 ) -> Batch:
     codes, x_hat = rows.codes, None
     if dictionary is not None and asked & {"codes", "x_hat"}:
         assert rows.x is not None
-        codes, x_hat = encoded(dictionary, rows.x, rebuilt="x_hat" in asked, elements=elements, device=device)
+        codes, x_hat = encoded(dictionary, rows.x, rebuilt="x_hat" in asked, elements=elements)
     return Batch(
         rows.start,
         rows.game_id,
