@@ -52,6 +52,7 @@ def train_sae(
     curve_every: int = 100,
     snapshots: Sequence[int] = (),
     on_snapshot: Callable[[int, SAEDictionary], None] | None = None,
+    snapshot_rows: int | None = None,
 ) -> SAEDictionary:
     """Train an SAE; the same arguments and seed give the same weights.
 
@@ -88,6 +89,8 @@ def train_sae(
         snapshots: numbers of steps done after which the SAE is looked at as it would be if training ended there: 0 is
             the untrained one, `samples // batch_size` the last.
         on_snapshot: called as on_snapshot(steps done, SAEDictionary) for each. Neither changes the run.
+        snapshot_rows: about how many held-out rows the threshold and the figures of a snapshot are made on; all of them
+            by default. Few make snapshots cheap enough to be scored every hundred steps (`curves.checkpoints`).
 
     Returns:
         The inference SAE, reloaded from what was saved.
@@ -115,7 +118,7 @@ def train_sae(
         metadata=metadata,
         device=device,
     )
-    watch = _watch(job, curve, curve_every, snapshots, on_snapshot)
+    watch = _watch(job, curve, curve_every, snapshots, on_snapshot, snapshot_rows)
     devices = [torch.device(device)] if device.startswith("cuda") else []
     with torch.random.fork_rng(devices=devices), threads_for(len(job.rows.mean) * n_latents):
         run = job.start(seed)
@@ -129,6 +132,7 @@ def _watch(
     curve_every: int,
     snapshots: Sequence[int],
     on_snapshot: Callable[[int, SAEDictionary], None] | None,
+    snapshot_rows: int | None,
 ) -> Watch:
     if curve_every < 1:
         raise ValueError(f"curve_every must be at least 1 step, got {curve_every}")
@@ -137,7 +141,9 @@ def _watch(
     wrong = [step for step in snapshots if not 0 <= step <= job.steps]
     if wrong:
         raise ValueError(f"snapshots must be 0 to {job.steps}, the number of steps of this run; got {wrong[0]}")
-    return Watch(curve, curve_every, frozenset(snapshots), on_snapshot)
+    if snapshot_rows is not None and snapshot_rows < 1:
+        raise ValueError(f"snapshot_rows must be at least 1 row, got {snapshot_rows}")
+    return Watch(curve, curve_every, frozenset(snapshots), on_snapshot, snapshot_rows)
 
 
 def _train(job: Job, run: Run, watch: Watch, seed: int, description: str, progress: bool) -> None:
@@ -145,7 +151,8 @@ def _train(job: Job, run: Run, watch: Watch, seed: int, description: str, progre
 
     def look() -> None:
         if run.done in watch.snapshots and watch.on_snapshot is not None:
-            watch.on_snapshot(run.done, job.finish(run, seed, name=f"{job.arch} at step {run.done}"))
+            name = f"{job.arch} at step {run.done}"
+            watch.on_snapshot(run.done, job.finish(run, seed, name=name, held_out_rows=watch.snapshot_rows))
 
     look()
     with tqdm(total=run.steps, disable=None if progress else True, unit="step", desc=description) as bar:

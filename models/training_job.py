@@ -71,7 +71,14 @@ class Job:
         return PenaltyController(self.k, start, self.steps, lead=self.recipe.lead if self.lead is None else self.lead)
 
     def finish(
-        self, run: Run, seed: int, *, out_dir: str | Path | None = None, dtype: str = "float32", name: str | None = None
+        self,
+        run: Run,
+        seed: int,
+        *,
+        out_dir: str | Path | None = None,
+        dtype: str = "float32",
+        name: str | None = None,
+        held_out_rows: int | None = None,
     ) -> SAEDictionary:
         """The SAE of a run as it stands: unit decoder, threshold set, rounded, measured, saved and read again.
 
@@ -83,6 +90,8 @@ class Job:
             out_dir: where to save; nothing is kept by default.
             dtype: of the saved weights.
             name: of the dictionary; by default the architecture.
+            held_out_rows: set the threshold and measure on about so many of the held-out rows, evenly spaced; all of
+                them by default.
 
         Returns:
             The inference SAE, reloaded from what was saved.
@@ -92,6 +101,8 @@ class Job:
             inference.fold_W_dec_norm()  # the topk kinds and switch are folded when they are saved
         inference = inference.to(getattr(torch, dtype)).to(torch.float32)
         held_out = self.rows.held_out_rows().cpu()
+        if held_out_rows is not None:
+            held_out = held_out[:: max(1, len(held_out) // held_out_rows)]
         if self.recipe.calibrated:
             threshold = torch.tensor(threshold_for_l0(inference, held_out, self.k)).to(getattr(torch, dtype)).float()
             inference.threshold.data.fill_(float(threshold))

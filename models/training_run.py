@@ -24,12 +24,14 @@ class Watch:
         curve_every: steps between two calls.
         snapshots: numbers of steps done after which an inference SAE is made; 0 is before the first.
         on_snapshot: called as on_snapshot(steps done, SAEDictionary).
+        snapshot_rows: held-out rows that a snapshot is finished on; None for all.
     """
 
     curve: Callable[[int, dict[str, float]], None] | None = None
     curve_every: int = 100
     snapshots: frozenset[int] = frozenset()
     on_snapshot: Callable[[int, Any], None] | None = None
+    snapshot_rows: int | None = None
 
 
 class Run:
