@@ -26,9 +26,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .game_totals import GameTotals, sums_by_game
 from .inputs import as_array, as_games
 from .properties import Properties
-from .score import Score, game_weights, interval, stamped
+from .score import Score, interval, stamped
 
 PROTOCOLS = ("fiducial", "makelov2024")
 CAUSAL_ABOVE = 0.05  # of |D_clean|
@@ -118,10 +119,16 @@ def approximation(
     columns = checked_differences(given)
     n = len(columns["clean"])
     games = np.arange(n) if game_id is None else as_games(game_id, n)
-    weights = game_weights(int(games.max()) + 1, n_resamples, seed)
-    sizes = weights @ np.bincount(games)
-    value = {name: np.array([column.mean()]) for name, column in columns.items()}
-    again = {name: weights @ np.bincount(games, column) / sizes for name, column in columns.items()}
+    columns = {"rows": np.ones(n), **columns}
+    totals = GameTotals.over(tuple(columns), sums_by_game(columns, games), n_resamples, seed)
+    return approximation_scores(totals, protocol)
+
+
+def approximation_scores(totals: GameTotals, protocol: str = "fiducial") -> dict[str, Score]:
+    """Scores of `approximation` from sums of its columns and of `rows`."""
+    conditions = [name for name in totals.names if name != "rows"]
+    value = {name: np.array([totals.mean_of(name)]) for name in conditions}
+    again = {name: totals.means_of(name) for name in conditions}
     with np.errstate(divide="ignore", invalid="ignore"):
         points, spreads = _forms(value), _forms(again)
     drop, scale = float((value["clean"] - value["mean_ablated"])[0]), float(value["clean"][0])
@@ -132,7 +139,7 @@ def approximation(
             for name in ("sufficiency", "necessity", "ld_recovered")
             if name in points
         },
-        "n_prompts": n,
+        "n_prompts": round(totals.sum_of("rows")),
     }
     names = {"sufficiency_score": "recovered", "faithfulness_score": "faithfulness", "necessity_score": "necessity"}
     if protocol == "makelov2024":

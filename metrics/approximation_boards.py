@@ -27,10 +27,11 @@ from numpy.typing import NDArray
 
 from .approximation import not_causal
 from .core import finite_matrix
+from .game_totals import GameTotals, sums_by_game
 from .inputs import as_array, as_games
 from .next_tokens import Predictions, Truth, as_truth, divergence_from, probabilities, read_predictions
 from .properties import Properties
-from .score import Score, game_weights, interval, stamped
+from .score import Score, interval, stamped
 
 _NEEDS = ("clean_logprobs", "sae_logprobs", "mean_logprobs", "error_logprobs", "allowed", "game_id")
 _LIMITS = "Asks only whether predictions survive at one site; blind to which latents carry them."
@@ -169,35 +170,49 @@ class PreparedBoards:
         seed: int = 0,
     ) -> dict[str, Score]:
         """Scores by name of one dictionary; arguments and errors as `board_approximation`."""
+        columns = self.columns(reconstructed, error_only)
+        by_game = sums_by_game(columns, self.games)
+        return board_scores(GameTotals.over(tuple(columns), by_game, n_resamples, seed))
+
+    def columns(
+        self, reconstructed: NDArray[np.floating], error_only: NDArray[np.floating] | None
+    ) -> dict[str, NDArray[np.float64]]:
+        """What each position adds to the sums that scores are made of, float64 [N] each, as `measure of condition`."""
         read = {"clean": self.clean, "mean_ablated": self.mean_ablated}
         for name, values in (("reconstructed", reconstructed), ("error_only", error_only)):
             if values is not None:
                 read[name] = _read(values, name, self.probability, self.truth)
-        measures = {
-            "legal_move": {name: one.errors for name, one in read.items()},
-            "kl": {name: divergence_from(self.clean.tokens, one.tokens) for name, one in read.items()},
-            "ce": {name: one.tokens.cost for name, one in read.items()},
+        return {
+            "rows": np.ones(len(self.games)),
+            "n_allowed": self.truth.n_allowed.astype(np.float64),
+            **{f"legal_move of {name}": one.errors for name, one in read.items()},
+            **{f"kl of {name}": divergence_from(self.clean.tokens, one.tokens) for name, one in read.items()},
+            **{f"ce of {name}": one.tokens.cost for name, one in read.items()},
         }
-        weights = game_weights(int(self.games.max()) + 1, n_resamples, seed)
-        sizes = weights @ np.bincount(self.games)
-        scores: dict[str, Score] = {}
-        for measure, columns in measures.items():
-            point = {name: np.array([column.mean()]) for name, column in columns.items()}
-            again = {name: weights @ np.bincount(self.games, column) / sizes for name, column in columns.items()}
-            if measure == "legal_move":
-                scores["legal_move_error"] = _legal_move_error(point, again, float(self.truth.n_allowed.mean()))
-            called = f"the {measure.replace('_', '-')} measure"
-            gap = float((point["mean_ablated"] - point["clean"])[0])
-            spread = float(columns["clean"].mean()) if measure != "kl" else 0.0
-            reason = not_causal(gap, spread, called)
-            if gap <= 0:
-                reason = f"the site is not causal: mean ablation does not worsen {called}"
-            for role, form in (("sufficiency", _sufficiency), ("necessity", _necessity)):
-                if role == "necessity" and "error_only" not in columns:
-                    continue
-                name = f"{measure}_{role}_score"
-                scores[name] = _ratio(name, form, point, again, reason)
-        return stamped(scores, PROPERTIES)
+
+
+def board_scores(totals: GameTotals) -> dict[str, Score]:
+    """Scores of `board_approximation` from sums of what `PreparedBoards.columns` gives."""
+    scores: dict[str, Score] = {}
+    for measure in ("legal_move", "kl", "ce"):
+        prefix = f"{measure} of "
+        names = [name for name in totals.names if name.startswith(prefix)]
+        point = {name.removeprefix(prefix): np.array([totals.mean_of(name)]) for name in names}
+        again = {name.removeprefix(prefix): totals.means_of(name) for name in names}
+        if measure == "legal_move":
+            scores["legal_move_error"] = _legal_move_error(point, again, totals.mean_of("n_allowed"))
+        called = f"the {measure.replace('_', '-')} measure"
+        gap = float((point["mean_ablated"] - point["clean"])[0])
+        spread = float(point["clean"][0]) if measure != "kl" else 0.0
+        reason = not_causal(gap, spread, called)
+        if gap <= 0:
+            reason = f"the site is not causal: mean ablation does not worsen {called}"
+        for role, form in (("sufficiency", _sufficiency), ("necessity", _necessity)):
+            if role == "necessity" and "error_only" not in point:
+                continue
+            name = f"{measure}_{role}_score"
+            scores[name] = _ratio(name, form, point, again, reason)
+    return stamped(scores, PROPERTIES)
 
 
 def prepare_boards(

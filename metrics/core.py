@@ -22,16 +22,17 @@ Differences from published code
               3. SAEBench divides the squared error by the tokens of one batch: here by all positions.
 """
 
-from collections.abc import Mapping
 from dataclasses import replace
 from math import inf
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .core_columns import FIDELITY, SPARSITY, fidelity_columns, fidelity_scores, row_sum, sparsity_scores
+from .game_totals import GameTotals, sums_by_game
 from .inputs import Latents, as_array, as_codes, as_games
 from .properties import Properties
-from .score import Score, game_weights, interval, stamped
+from .score import Score, stamped
 
 _CODES = ("latents", "game_id")
 _PAIRS = ("x", "x_hat", "game_id")
@@ -184,17 +185,10 @@ def core_sparsity(
     games = as_games(game_id, codes.n_rows)
     if not 0 < dense_above <= 1:
         raise ValueError(f"dense_above must be a fraction above 0 and at most 1, got {dense_above}")
-    active = np.diff(codes.indptr).astype(np.float64)
-    frequency = np.bincount(codes.indices[codes.values > 0], minlength=codes.n_latents) / codes.n_rows
-    alive, dense = float((frequency > 0).mean()), float((frequency > dense_above).mean())
-    counts = {"n_latents": codes.n_latents, "n_alive": int((frequency > 0).sum())}
-    scores = {
-        "l0": mean_score("l0", active, games, n_resamples, seed),
-        "alive_latents_score": _share("alive_latents_score", alive, counts),
-        "dead_latents_error": _share("dead_latents_error", 1 - alive, counts),
-        "dense_latents": _share("dense_latents", dense, {**counts, "dense_above": dense_above}),
-    }
-    return stamped(scores, PROPERTIES)
+    columns = {"active": np.diff(codes.indptr).astype(np.float64), "rows": np.ones(codes.n_rows)}
+    totals = GameTotals.over(SPARSITY, sums_by_game(columns, games), n_resamples, seed)
+    fired = np.bincount(codes.indices[codes.values > 0], minlength=codes.n_latents)
+    return stamped(sparsity_scores(totals, fired, dense_above), PROPERTIES)
 
 
 def core_fidelity(
@@ -230,42 +224,11 @@ def core_fidelity(
         >>> core_fidelity(x, np.tile(x.mean(0), (8, 1)), games)["explained_variance_score"].value
         0.0
     """
-    x, x_hat = checked_matrix(x, "x"), checked_matrix(x_hat, "x_hat")
-    if x.shape != x_hat.shape:
-        raise ValueError(f"x and x_hat must have one shape, got {list(x.shape)} and {list(x_hat.shape)}")
+    x, x_hat = checked_pair(x, x_hat)
     games = as_games(game_id, len(x))
-    mean = x.mean(0)
-    error = ((x - x_hat) ** 2).sum(1)
-    variance = ((x - mean) ** 2).sum(1)
-    if variance.sum() == 0:
-        raise ValueError("x is the same at every position, so there is no variance to explain")
-    inner, length, length_hat = (x * x_hat).sum(1), np.linalg.norm(x, axis=1), np.linalg.norm(x_hat, axis=1)
-    both = length * length_hat
-    to_mean = (x @ mean) / np.maximum(length * np.linalg.norm(mean), 1e-30)
-
-    def ratio(name: str, top: NDArray[np.float64], bottom: NDArray[np.float64], sign: float = 1.0) -> Score:
-        return ratio_score(name, top, bottom, games, n_resamples, seed, offset=0.0 if sign > 0 else 1.0, sign=sign)
-
-    moving, nonzero = variance > 0, length > 0
-    legacy = 1 - error / np.where(moving, variance, 1.0)
-    spread = float(variance.mean())
-    scores = {
-        "explained_variance_score": ratio("explained_variance_score", error, variance, -1.0).beside(
-            floors={"mean activation": 0.0}, ceilings={"perfect": 1.0}
-        ),
-        "explained_variance_legacy_score": ratio("explained_variance_legacy_score", legacy * moving, moving * 1.0),
-        "mse_error": mean_score("mse_error", error, games, n_resamples, seed).beside(
-            floors={"mean activation": spread}
-        ),
-        "cosine_score": mean_score(
-            "cosine_score", np.where(both > 0, inner / np.where(both > 0, both, 1.0), 0.0), games, n_resamples, seed
-        ).beside(floors={"mean activation": float(to_mean.mean())}, ceilings={"perfect": float(nonzero.mean())}),
-        "l2_ratio": ratio(
-            "l2_ratio", np.where(nonzero, length_hat / np.where(nonzero, length, 1.0), 0.0), nonzero * 1.0
-        ),
-        "reconstruction_bias": ratio("reconstruction_bias", length_hat**2, inner),
-    }
-    return stamped(scores, PROPERTIES)
+    columns = fidelity_columns(x, x_hat, row_sum(x) / len(x))
+    by_game = sums_by_game(dict(zip(FIDELITY, columns.T, strict=True)), games)
+    return stamped(fidelity_scores(GameTotals.over(FIDELITY, by_game, n_resamples, seed)), PROPERTIES)
 
 
 def core_by_position(
@@ -351,6 +314,21 @@ def finite_matrix(values: NDArray[np.floating], name: str) -> NDArray[np.floatin
     return array
 
 
+def checked_pair(
+    x: NDArray[np.floating], x_hat: NDArray[np.floating]
+) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+    """Activations and reconstructions of one shape, finite, in the types that came.
+
+    Raises:
+        TypeError: not arrays.
+        ValueError: shapes or dtypes that do not fit, NaN or infinity.
+    """
+    x, x_hat = finite_matrix(x, "x"), finite_matrix(x_hat, "x_hat")
+    if x.shape != x_hat.shape:
+        raise ValueError(f"x and x_hat must have one shape, got {list(x.shape)} and {list(x_hat.shape)}")
+    return x, x_hat
+
+
 def mean_score(name: str, values: NDArray[np.float64], games: NDArray[np.int64], n_resamples: int, seed: int) -> Score:
     """Mean over positions of values [N], with an interval over games."""
     return ratio_score(name, values, np.ones(len(values)), games, n_resamples, seed)
@@ -372,21 +350,7 @@ def ratio_score(
     Where sum(bottom) is 0 the ratio is undefined: the value is NaN and details["undefined"] says why. Resamples in
     which that happens are left out of the interval and counted in the details.
     """
-    n_games = int(games.max()) + 1
-    weights = game_weights(n_games, n_resamples, seed)
-    total, base = top.sum(), bottom.sum()
-    if base == 0:
-        nan, reason = float("nan"), "the denominator is 0 on this sample"
-        return Score(name, nan, nan, nan, details={"undefined": reason})
-    tops, bases = (weights @ np.bincount(games, values, n_games) for values in (top, bottom))
-    defined = bases != 0
-    replicates = np.full(n_resamples, np.nan)
-    replicates[defined] = offset + sign * tops[defined] / bases[defined]
-    low, high = interval(replicates[defined])
-    details = {} if defined.all() else {"undefined_resamples": int((~defined).sum())}
-    value = float(offset + sign * total / base)
-    return Score(name, value, low, high, details=details, replicates=replicates)
-
-
-def _share(name: str, value: float, details: Mapping[str, float]) -> Score:
-    return Score(name, value, value, value, details=details)
+    by_game = sums_by_game({"top": top, "bottom": bottom}, games)
+    return GameTotals.over(("top", "bottom"), by_game, n_resamples, seed).ratio(
+        name, "top", "bottom", offset=offset, sign=sign
+    )

@@ -24,13 +24,20 @@ from math import inf
 import numpy as np
 from numpy.typing import NDArray
 
-from .core import finite_matrix, mean_score, ratio_score
+from .core import finite_matrix
+from .game_totals import GameTotals, sums_by_game
 from .inputs import as_games
 from .next_tokens import Predictions, Truth, as_truth, divergence_from, probabilities, read_predictions
 from .properties import Properties
 from .score import Score, stamped
 
 _BEHAVIOUR = ("clean_logprobs", "sae_logprobs", "zero_logprobs", "mean_logprobs", "allowed", "game_id")
+COLUMNS = (
+    "rows",
+    "moved",
+    *(f"{what} {ablation}" for ablation in ("zero", "mean") for what in ("lost to", "won over", "moved by")),
+    *(f"{what} {who}" for what in ("top1", "mass") for who in ("own", "zero", "mean", "model")),
+)
 _FAITHFUL = ("noise", "permuted decoder", "permuted encoder", "random", "frozen decoder", "half", "dead")
 PROPERTIES: dict[str, Properties] = {
     "ce_recovered_zero_score": Properties(
@@ -171,43 +178,48 @@ class PreparedBehaviour:
 
     def scores(self, sae_logprobs: NDArray[np.floating], *, n_resamples: int = 1000, seed: int = 0) -> dict[str, Score]:
         """Scores by name of one dictionary; arguments and errors as `core_behaviour`."""
+        by_game = sums_by_game(self.columns(sae_logprobs), self.games)
+        return behaviour_scores(GameTotals.over(COLUMNS, by_game, n_resamples, seed))
+
+    def columns(self, sae_logprobs: NDArray[np.floating]) -> dict[str, NDArray[np.float64]]:
+        """What each position adds to the sums that scores are made of, float64 [N] each, named as in `COLUMNS`."""
         mine = read_predictions(sae_logprobs, "sae_logprobs", self.probability, self.truth)
-        moved = divergence_from(self.model, mine)
-        games = self.games
-        scores: dict[str, Score] = {}
+        found = {"rows": np.ones(len(self.games)), "moved": divergence_from(self.model, mine)}
         for ablation, without in (("zero", self.zero), ("mean", self.mean)):
-            name = f"ce_recovered_{ablation}_score"
-            lost = without.cost - self.model.cost
-            if lost.mean() > 0:
-                scores[name] = ratio_score(name, without.cost - mine.cost, lost, games, n_resamples, seed)
-            else:
-                nan = float("nan")
-                cost = f"{ablation} ablation costs no cross-entropy ({lost.mean():.3g} nats)"
-                reason = f"{cost}, so none can be recovered"
-                scores[name] = Score(name, nan, nan, nan, details={"undefined": reason})
-            name = f"kl_recovered_{ablation}_score"
-            scores[name] = ratio_score(
-                name, moved, divergence_from(self.model, without), games, n_resamples, seed, offset=1.0, sign=-1.0
-            )
-            for full in (f"ce_recovered_{ablation}_score", name):
-                scores[full] = scores[full].beside(floors={f"{ablation} ablation": 0.0}, ceilings={"model": 1.0})
-        scores["kl_error"] = mean_score("kl_error", moved, games, n_resamples, seed).beside(
-            floors={
-                "zero ablation": float(divergence_from(self.model, self.zero).mean()),
-                "mean ablation": float(divergence_from(self.model, self.mean).mean()),
-            },
-            ceilings={"model": 0.0},
+            found[f"lost to {ablation}"] = without.cost - self.model.cost
+            found[f"won over {ablation}"] = without.cost - mine.cost
+            found[f"moved by {ablation}"] = divergence_from(self.model, without)
+        for who, seen in (("own", mine), ("zero", self.zero), ("mean", self.mean), ("model", self.model)):
+            found[f"top1 {who}"], found[f"mass {who}"] = seen.top1, seen.mass
+        return {name: found[name] for name in COLUMNS}
+
+
+def behaviour_scores(totals: GameTotals) -> dict[str, Score]:
+    """Scores of `core_behaviour` from sums of `COLUMNS`."""
+    scores: dict[str, Score] = {}
+    for ablation in ("zero", "mean"):
+        name = f"ce_recovered_{ablation}_score"
+        lost = totals.mean_of(f"lost to {ablation}")
+        if lost > 0:
+            scores[name] = totals.ratio(name, f"won over {ablation}", f"lost to {ablation}")
+        else:
+            nan = float("nan")
+            reason = f"{ablation} ablation costs no cross-entropy ({lost:.3g} nats), so none can be recovered"
+            scores[name] = Score(name, nan, nan, nan, details={"undefined": reason})
+        name = f"kl_recovered_{ablation}_score"
+        scores[name] = totals.ratio(name, "moved", f"moved by {ablation}", offset=1.0, sign=-1.0)
+        for full in (f"ce_recovered_{ablation}_score", name):
+            scores[full] = scores[full].beside(floors={f"{ablation} ablation": 0.0}, ceilings={"model": 1.0})
+    scores["kl_error"] = totals.ratio("kl_error", "moved").beside(
+        floors={f"{ablation} ablation": totals.mean_of(f"moved by {ablation}") for ablation in ("zero", "mean")},
+        ceilings={"model": 0.0},
+    )
+    for name, column in (("legal_top1_score", "top1"), ("legal_mass_score", "mass")):
+        scores[name] = totals.ratio(name, f"{column} own").beside(
+            floors={f"{ablation} ablation": totals.mean_of(f"{column} {ablation}") for ablation in ("zero", "mean")},
+            ceilings={"model": totals.mean_of(f"{column} model")},
         )
-        columns = {
-            "legal_top1_score": (mine.top1, self.zero.top1, self.mean.top1, self.model.top1),
-            "legal_mass_score": (mine.mass, self.zero.mass, self.mean.mass, self.model.mass),
-        }
-        for name, (own, zero, mean, model) in columns.items():
-            scores[name] = mean_score(name, own, games, n_resamples, seed).beside(
-                floors={"zero ablation": float(zero.mean()), "mean ablation": float(mean.mean())},
-                ceilings={"model": float(model.mean())},
-            )
-        return stamped(scores, PROPERTIES)
+    return stamped(scores, PROPERTIES)
 
 
 def prepare_behaviour(

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from fiducial.metrics import core_behaviour, core_fidelity, core_sparsity
+from fiducial.metrics.game_totals import GameTotals
 from scipy.special import log_softmax, rel_entr
 from sklearn.metrics import explained_variance_score, log_loss
 from sklearn.metrics.pairwise import paired_cosine_distances
@@ -159,8 +160,8 @@ def test_an_untrained_model_has_no_cross_entropy_to_recover():
 @pytest.mark.parametrize("broken", [False, True])
 def test_a_mean_over_dimensions_is_noticed(monkeypatch, broken):
     if broken:
-        real = core.mean_score
-        monkeypatch.setattr(core, "mean_score", lambda name, values, *rest: real(name, values / 6, *rest))
+        real = core.fidelity_columns
+        monkeypatch.setattr(core, "fidelity_columns", lambda *given: real(*given) / np.r_[6, np.ones(10)])
     value = core_fidelity(X, X_HAT, GAMES, **FAST)["mse_error"].value
     assert (value == pytest.approx(((X - X_HAT) ** 2).sum(1).mean())) == (not broken)
 
@@ -168,10 +169,8 @@ def test_a_mean_over_dimensions_is_noticed(monkeypatch, broken):
 @pytest.mark.parametrize("broken", [False, True])
 def test_a_lost_sign_is_noticed(monkeypatch, broken):
     if broken:
-        real = core.ratio_score
-        monkeypatch.setattr(
-            core, "ratio_score", lambda *a, offset=0.0, sign=1.0: real(*a, offset=offset, sign=abs(sign))
-        )
+        real = GameTotals.ratio
+        monkeypatch.setattr(GameTotals, "ratio", lambda *a, sign=1.0, **rest: real(*a, sign=abs(sign), **rest))
     value = core_fidelity(X, X, GAMES, **FAST)["explained_variance_score"].value
     perfect = value == pytest.approx(1.0)
     shifted = core_fidelity(X, X_HAT, GAMES, **FAST)["explained_variance_score"].value
