@@ -143,9 +143,9 @@ _AT_ROWS = re.compile(r"(?:final_)?(?P<rows>\d+)")
 def find_checkpoints(folder: str | Path) -> list[Checkpoint]:
     """The checkpoints below a folder, by run, as training went.
 
-    A folder named `RUN@STEP` is a checkpoint of RUN (as `fiducial zoo --checkpoints` leaves them); one named by a number,
-    or `final_` and a number, one of the folder that it is in, after that many rows (as sae_lens leaves them); any other
-    is the end of the run of its name. What `train_sae` made says how many rows it has seen.
+    A folder named `RUN@STEP` is a checkpoint of RUN (as `fiducial zoo --checkpoints` leaves them); one named by a
+    number, or `final_` and a number, one of the folder that it is in, after that many rows (as sae_lens leaves them);
+    any other is the end of the run of its name. What `train_sae` made says how many rows it has seen.
 
     Raises:
         FileNotFoundError: no such folder, or no dictionary in it.
