@@ -1,0 +1,296 @@
+# pyright: basic, reportUntypedFunctionDecorator=false, reportCallIssue=false, reportMissingTypeStubs=false
+"""The scoring core on pieces of a sample: the kernels of `counts_numba`, with state carried from piece to piece.
+
+State of one feature, int64 [7]: true positives and entries so far; twice the (negative above positive) pairs, a tie as
+half; true positives and entries of the best threshold; true positives and entries among the firing ones (> 0).
+"""
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from ..counts_numba import ONE, lowest_bit, ones, popcount, scan, transpose
+
+TP, SEEN, ABOVE, BEST_TP, BEST_ON, TP_ON, SEEN_ON = range(7)
+
+
+@njit(cache=True, nogil=True)
+def count_entries(indptr: Any, indices: Any, wanted: Any, counts: Any) -> Any:
+    """Add the entries of the wanted rows (bool [n]) to the counts of their latents, int64 [L]."""
+    for row in range(len(indptr) - 1):
+        if wanted[row]:
+            for e in range(indptr[row], indptr[row + 1]):
+                counts[indices[e]] += 1
+
+
+@njit(cache=True, nogil=True)
+def by_bucket(indptr: Any, indices: Any, values: Any, wanted: Any, start: Any, bucket_of: Any, n_buckets: Any) -> Any:
+    """Entries of the wanted rows, bucket by bucket: offsets int64 [B + 1] and (latent, row, value bits) uint32 [n, 3].
+
+    Inside a bucket they keep their order. `start` is the number of the first row; bucket -1 is left out.
+    """
+    offsets = np.zeros(n_buckets + 1, np.int64)
+    for row in range(len(indptr) - 1):
+        if wanted[row]:
+            for e in range(indptr[row], indptr[row + 1]):
+                bucket = bucket_of[indices[e]]
+                if bucket >= 0:
+                    offsets[bucket + 1] += 1
+    for bucket in range(n_buckets):
+        offsets[bucket + 1] += offsets[bucket]
+    fill = offsets[:-1].copy()
+    out = np.empty((offsets[-1], 3), np.uint32)
+    bits = values.view(np.uint32)
+    for row in range(len(indptr) - 1):
+        if wanted[row]:
+            for e in range(indptr[row], indptr[row + 1]):
+                bucket = bucket_of[indices[e]]
+                if bucket >= 0:
+                    k = fill[bucket]
+                    out[k, 0] = indices[e]
+                    out[k, 1] = start + row
+                    out[k, 2] = bits[e]
+                    fill[bucket] += 1
+    return offsets, out
+
+
+@njit(cache=True, nogil=True)
+def ranks_of(bits: Any) -> Any:
+    """Numbers that rise as floats fall, uint32: 0 x 7fff... minus the bits of a positive one, those of a negative."""
+    out = np.empty(len(bits), np.uint32)
+    for i in range(len(bits)):
+        b = bits[i]
+        out[i] = b if b >> np.uint32(31) else np.uint32(0x7FFFFFFF) - b
+    return out
+
+
+@njit(cache=True, nogil=True)
+def sort_into(entries: Any, part_of: Any, n_parts: Any) -> Any:
+    """Rows of a table [n, k] part by part, in their order: offsets int64 [P + 1] and the table."""
+    offsets = np.zeros(n_parts + 1, np.int64)
+    for i in range(len(entries)):
+        offsets[part_of[i] + 1] += 1
+    for part in range(n_parts):
+        offsets[part + 1] += offsets[part]
+    fill = offsets[:-1].copy()
+    out = np.empty_like(entries)
+    for i in range(len(entries)):
+        out[fill[part_of[i]]] = entries[i]
+        fill[part_of[i]] += 1
+    return offsets, out
+
+
+@njit(cache=True, nogil=True)
+def scatter(labels: Any, start: Any, rows: Any, places: Any, first: Any, last: Any, out: Any) -> Any:
+    """Labels [n, w] of rows start.. to where the entries first..last want them: out[places[e]] = labels of rows[e]."""
+    for e in range(first, last):
+        row = np.int64(rows[e]) - start
+        for w in range(labels.shape[1]):
+            out[places[e], w] = labels[row, w]
+
+
+@njit(cache=True, nogil=True)
+def inverse(order: Any) -> Any:
+    """Place of every number in a permutation, int32."""
+    out = np.empty(len(order), np.int32)
+    for i in range(len(order)):
+        out[order[i]] = i
+    return out
+
+
+@njit(cache=True, nogil=True)
+def transposed_blocks(labels: Any, w: Any, block_start: Any, first: Any, last: Any, columns: Any) -> Any:
+    """As `gather_blocks`, of labels [n, w] in the order of the entries."""
+    square = np.empty(64, np.uint64)
+    for block in range(first, last):
+        start = block_start[block]
+        size = block_start[block + 1] - start
+        for k in range(size):
+            square[k] = labels[start + k, w]
+        square[size:] = 0
+        transpose(square)
+        for b in range(64):
+            columns[b, block - first] = square[b]
+
+
+@njit(cache=True, nogil=True)
+def refine_from(
+    column: Any, block_start: Any, block_ends: Any, first: Any, last: Any, p: Any, tp: Any, seen: Any,
+    best_tp: Any, best_on: Any,
+) -> Any:  # fmt: skip
+    """As `refine`, after `seen` entries with `tp` positives among them."""
+    for k in range(last - first):
+        word = column[k]
+        size = block_start[first + k + 1] - block_start[first + k]
+        c = popcount(word)
+        if c:
+            bound = (tp + c) * (best_on + p) - best_tp * (seen + c + p)
+            if bound > 0 or (bound == 0 and seen < best_on):
+                ends = block_ends[first + k]
+                tp_here = tp
+                while word:
+                    step = ends >> np.uint64(lowest_bit(word))
+                    if step == 0:  # the group goes on in the next block: its end was seen by scan
+                        break
+                    end = lowest_bit(word) + lowest_bit(step) + 1
+                    taken = word & ones(end)
+                    tp_here += popcount(taken)
+                    word ^= taken
+                    on = seen + end
+                    gain = tp_here * (best_on + p) - best_tp * (on + p)
+                    if gain > 0 or (gain == 0 and on < best_on):
+                        best_tp = tp_here
+                        best_on = on
+            tp += c
+        seen += size
+    return best_tp, best_on
+
+
+@njit(cache=True, nogil=True)
+def carry_on(
+    column: Any, block_start: Any, block_ends: Any, first: Any, middle: Any, last: Any, p: Any, state: Any
+) -> Any:
+    """Take the blocks of one latent's piece into the state of one feature."""
+    tp, seen = state[TP], state[SEEN]
+    if middle > first:
+        tp, seen, above, best_tp, best_on = scan(column, block_start, block_ends, first, middle, p, tp, seen)
+        if best_tp * (state[BEST_ON] + p) <= state[BEST_TP] * (best_on + p):  # of equal ones the first stays
+            best_tp, best_on = state[BEST_TP], state[BEST_ON]
+        best_tp, best_on = refine_from(
+            column, block_start, block_ends, first, middle, p, state[TP], state[SEEN], best_tp, best_on
+        )
+        state[TP_ON] = tp
+        state[SEEN_ON] = seen
+        state[ABOVE] += above
+        state[BEST_TP] = best_tp
+        state[BEST_ON] = best_on
+    if last > middle:
+        shifted = column[middle - first :]
+        tp, seen, above, _, _ = scan(shifted, block_start, block_ends, middle, last, p, tp, seen)
+        state[ABOVE] += above
+    state[TP] = tp
+    state[SEEN] = seen
+
+
+@njit(cache=True, nogil=True)
+def auroc_of(state: Any, p: Any, n_rows: Any) -> Any:
+    """AUROC from the final state: zeros lie between what fires and what is negative."""
+    if p == 0 or p == n_rows:
+        return np.nan
+    tp_on, seen_on = state[TP_ON], state[SEEN_ON]
+    below_tp = state[TP] - tp_on
+    n_zero = n_rows - state[SEEN]
+    zero_tp = p - state[TP]
+    above = state[ABOVE] + zero_tp * (2 * (seen_on - tp_on) + n_zero - zero_tp) + 2 * below_tp * (n_zero - zero_tp)
+    return 1 - above / (2.0 * p * (n_rows - p))
+
+
+@njit(cache=True, nogil=True)
+def whole_latents(
+    labels: Any, w: Any, colptr: Any, pointers: Any, first_negative: Any, block_start: Any, block_ends: Any,
+    values: Any, positives: Any, n_rows: Any, out_tp: Any, out_on: Any, out_limit: Any, out_auroc: Any,
+) -> Any:  # fmt: skip
+    """Best pairs of latents that lie in one piece, for the features of word w of its labels [m, w].
+
+    Args:
+        labels: in the order of the sorted entries.
+        w: word.
+        colptr: int64 [l + 1], entries of each latent.
+        pointers: of blocks, with the next three as `plan_blocks` gives them.
+        first_negative: see there.
+        block_start: see there.
+        block_ends: see there.
+        values: float32 [m], sorted.
+        positives: int64 [f <= 64].
+        n_rows: N.
+        out_tp: int32 [l, f], filled here; so are the next three.
+        out_on: int32 [l, f].
+        out_limit: float32 [l, f].
+        out_auroc: float64 [l, f].
+    """
+    widest = 0
+    for latent in range(len(colptr) - 1):
+        widest = max(widest, pointers[latent + 1] - pointers[latent])
+    columns = np.zeros((64, widest), np.uint64)
+    state = np.zeros(7, np.int64)
+    for latent in range(len(colptr) - 1):
+        first, middle, last = pointers[latent], first_negative[latent], pointers[latent + 1]
+        transposed_blocks(labels, w, block_start, first, last, columns)
+        for b in range(len(positives)):
+            p = positives[b]
+            state[:] = 0
+            if p:
+                carry_on(columns[b], block_start, block_ends, first, middle, last, p, state)
+            on = state[BEST_ON]
+            out_tp[latent, b] = state[BEST_TP]
+            out_on[latent, b] = on
+            out_limit[latent, b] = values[colptr[latent] + on - 1] if on else np.float32(np.inf)
+            out_auroc[latent, b] = auroc_of(state, p, n_rows)
+
+
+@njit(cache=True, nogil=True)
+def part_of_latent(
+    labels: Any, w: Any, pointers: Any, first_negative: Any, block_start: Any, block_ends: Any, values: Any,
+    positives: Any, states: Any, limits: Any,
+) -> Any:  # fmt: skip
+    """Take a piece of one latent into the states [f, 7] and best limits [f] of the features of word w."""
+    first, middle, last = pointers[0], first_negative[0], pointers[1]
+    columns = np.zeros((64, last - first), np.uint64)
+    transposed_blocks(labels, w, block_start, first, last, columns)
+    for b in range(len(positives)):
+        before = states[b, SEEN]
+        carry_on(columns[b], block_start, block_ends, first, middle, last, positives[b], states[b])
+        if states[b, BEST_ON] > before:
+            limits[b] = values[states[b, BEST_ON] - before - 1]
+
+
+@njit(cache=True, nogil=True)
+def add_equal(labels: Any, w: Any, totals: Any) -> Any:
+    """Add the positives among entries of equal value, labels [m, w] of word w, to totals int64 [f]."""
+    square = np.empty(64, np.uint64)
+    for start in range(0, len(labels), 64):
+        size = min(64, len(labels) - start)
+        for k in range(size):
+            square[k] = labels[start + k, w]
+        square[size:] = 0
+        transpose(square)
+        for b in range(len(totals)):
+            totals[b] += popcount(square[b])
+
+
+@njit(cache=True, nogil=True)
+def end_of_equal(states: Any, totals: Any, size: Any, value: Any, positives: Any, limits: Any) -> Any:
+    """Take a whole group of `size` equal values with these positives [f] among them into states and best limits."""
+    for b in range(len(totals)):
+        c, p = totals[b], positives[b]
+        state = states[b]
+        state[ABOVE] += c * (2 * (state[SEEN] - state[TP]) + size - c)
+        state[TP] += c
+        state[SEEN] += size
+        if value > 0:
+            state[TP_ON], state[SEEN_ON] = state[TP], state[SEEN]
+            if c and state[TP] * (state[BEST_ON] + p) > state[BEST_TP] * (state[SEEN] + p):
+                state[BEST_TP], state[BEST_ON] = state[TP], state[SEEN]
+                limits[b] = value
+
+
+@njit(cache=True, nogil=True)
+def aurocs(states: Any, positives: Any, n_rows: Any) -> Any:
+    """AUROC of every feature from its final state, float64 [f]."""
+    out = np.empty(len(positives))
+    for b in range(len(positives)):
+        out[b] = auroc_of(states[b], positives[b], n_rows)
+    return out
+
+
+@njit(cache=True, nogil=True)
+def positives_of(words: Any, wanted: Any, totals: Any) -> Any:
+    """Add the set bits of the wanted rows of words [n, w] to totals int64 [64 w]."""
+    for row in range(len(words)):
+        if wanted[row]:
+            for w in range(words.shape[1]):
+                word = words[row, w]
+                while word:
+                    totals[64 * w + lowest_bit(word)] += 1
+                    word &= word - ONE
