@@ -21,18 +21,19 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from .inputs import Latents, as_codes
 
 if TYPE_CHECKING:
+    import torch
+
     from ..models.dictionary import Codes
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-Coder = Callable[[torch.Tensor], torch.Tensor]
+Coder = Callable[["torch.Tensor"], "torch.Tensor"]
 DENSE = 16_000_000  # numbers that are held dense, 64 MB
 LINEAR_TOLERANCE = 1e-4  # relative; float32 decoders of thousands of latents stay below a tenth of it
 
@@ -105,6 +106,8 @@ class DecodedRemoval:
         self, ranking: Ints, sizes: Sequence[int], weights: Floats, resting: Floats | None = None
     ) -> Floats:
         """See `Removal`."""
+        import torch  # over a second to import, and the shortcut does without
+
         dense = torch.from_numpy(self.latents.toarray().astype(np.float32))
         total = np.zeros((len(sizes), len(weights), len(dense)))
         with torch.no_grad():
@@ -179,12 +182,12 @@ def ablated_probe_logits(
 def ablated_probe_logits_plain(
     encode: Coder,
     decode: Coder,
-    x: torch.Tensor,
-    weights: torch.Tensor,
-    bias: torch.Tensor,
+    x: "torch.Tensor",
+    weights: "torch.Tensor",
+    bias: "torch.Tensor",
     ranking: NDArray[np.integer],
     sizes: Sequence[int],
-) -> torch.Tensor:
+) -> "torch.Tensor":
     """The same by encoding and decoding again for every set and every probe; right for decoders of any kind.
 
     Args:
@@ -199,6 +202,8 @@ def ablated_probe_logits_plain(
     Returns:
         float [sizes, N, P].
     """
+    import torch
+
     logits = torch.zeros(len(sizes), len(x), len(weights))
     with torch.no_grad():
         for i, size in enumerate(sizes):
@@ -228,7 +233,7 @@ def check_ranking(ranking: NDArray[np.integer], sizes: Sequence[int], n_latents:
 
 
 def decodes_linearly(
-    decode: Coder, latents: torch.Tensor, directions: torch.Tensor, *, n_sets: int = 4, seed: int = 0
+    decode: Coder, latents: "torch.Tensor", directions: "torch.Tensor", *, n_sets: int = 4, seed: int = 0
 ) -> bool:
     """Whether taking latents out of a decoder takes away just what their directions say: what the shortcut needs.
 
@@ -239,6 +244,8 @@ def decodes_linearly(
         n_sets: random halves of the latents that are tried.
         seed: of the halves.
     """
+    import torch
+
     draw = np.random.default_rng(seed)
     with torch.no_grad():
         whole = decode(latents).double()

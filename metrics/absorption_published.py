@@ -26,9 +26,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 from scipy.sparse import csr_array
-from scipy.special import expit
 
 from .counts import f1_score
 
@@ -80,6 +78,8 @@ def fit_probes(
         max_iter: steps at most; separable properties have their minimum far out.
         max_rows: rows to fit on at most, evenly spaced.
     """
+    from scipy.optimize import minimize  # half a second to import, which listing the metrics should not wait for
+
     some = evenly(len(x), max_rows)
     x, y = x[some], y[some]
     n, d = x.shape
@@ -161,6 +161,8 @@ def balanced_logistic(x: NDArray[np.floating], y: NDArray[np.bool_], *, c: float
         y: bool [N], both values present.
         c: inverse of the penalty.
     """
+    from scipy.special import expit
+
     weight = c * np.where(y, len(y) / (2 * y.sum()), len(y) / (2 * (~y).sum()))
     busy = (x != 0).any(1)  # rows in which no latent fires differ in their class alone: one row each stands for all
     inputs = np.concatenate([x[busy], np.zeros((2, x.shape[1]))])

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
-from scipy.special import expit
 
 from .inputs import as_codes
 from .ravel_pairs import Pairs, RavelTask, ReadOuts
@@ -232,6 +231,8 @@ def mdbm_masks(
     Returns:
         bool [A, L].
     """
+    from scipy.special import expit
+
     pairs = task.choosing
     batches = _batches(pairs.attribute, steps, batch_size, seed)
     asked = pairs.attribute[batches[0, :, 0]]

@@ -8,18 +8,16 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
-from scipy.stats import rankdata
-from torch.nn.functional import softplus
 
-from ..supervised_dicts.logistic import fit_logistic
 from .counts import best_thresholds, f1_score
 from .sparse_logistic import fit_sparse_logistic
 from .sparse_probing_tasks import Draw, ProbingTasks
 
 if TYPE_CHECKING:
+    import torch
+
     from ..models.dictionary import Codes
 
 Selection = Literal["auroc", "mean difference", "raw mean difference"]
@@ -127,6 +125,8 @@ class Outcome:
 
 def outcome(logits: NDArray[np.float64], test: Draw, weights: NDArray[np.float64]) -> Outcome:
     """What logits [T, m] on the test rows are worth; above 0 calls a row positive."""
+    from scipy.stats import rankdata  # a second to import, as torch is below: listing the metrics does not wait
+
     called, shape = logits > 0, (len(logits), test.n_games)
     cell = (np.arange(len(logits))[:, None] * test.n_games + test.games)[test.there]
 
@@ -207,13 +207,18 @@ def full_probe(
     of them. The test rows are balanced and the choosing rows are not, so the log odds of the feature on the choosing
     rows are taken off the logits.
     """
+    import torch
+    from torch.nn.functional import softplus
+
+    from ..supervised_dicts.logistic import fit_logistic
+
     values = torch.from_numpy(np.asarray(x, np.float32))
     chosen = values[torch.from_numpy(tasks.choosing)]
     mean, scale = chosen.mean(0), chosen.var(0).mean().sqrt().clamp(min=1e-30)
     scaled, truth = (chosen - mean) / scale, torch.from_numpy(tasks.truth)
     aside = np.random.default_rng(seed).permutation(int(tasks.choosing_games.max()) + 1) % 5 == 0
     held_out = torch.from_numpy(aside[tasks.choosing_games])
-    losses: list[torch.Tensor] = []
+    losses: "list[torch.Tensor]" = []
     for l2 in grid:
         weights, _ = fit_logistic(scaled[~held_out], truth[~held_out], torch.full((truth.shape[1],), l2))
         z = scaled[held_out] @ weights[:, :-1].T + weights[:, -1]

@@ -3,12 +3,14 @@
 """Which latents are clamped to unlearn a target, and what that adds to the activations."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from ..models.dictionary import Codes
+if TYPE_CHECKING:
+    from ..models.dictionary import Codes
 
 Ints = NDArray[np.int64]
 
@@ -82,7 +84,7 @@ class Clamped:
         return np.asarray(moved @ self.directions[latents], np.float32)
 
 
-def as_sparse(codes: Codes) -> csr_array:
+def as_sparse(codes: "Codes") -> csr_array:
     """Latents where they fire (are above 0), float64 [N, L]."""
     kept = codes.values > 0
     return csr_array(
