@@ -89,7 +89,7 @@ def _logistic(
     weights, biases = x.new_zeros(n_latents, x.shape[1]), x.new_full((n_latents,), -torch.inf)
     biases[y.all(0)] = 1.0
     if len(live):
-        fitted, _ = fit_logistic(x, y[:, live], torch.full((len(live),), l2), max_iter=max_iter)
+        fitted, _ = fit_logistic(x, y[:, live], x.new_full((len(live),), l2), max_iter=max_iter)
         weights[live], biases[live] = fitted[:, :-1], fitted[:, -1]
     return weights, biases
 

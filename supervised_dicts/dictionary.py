@@ -1,6 +1,6 @@
 """SupervisedDictionary: a dictionary whose latent i stands for feature i because it was fitted to."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Literal
 
 import torch
@@ -50,6 +50,13 @@ class SupervisedDictionary:
     def with_cuts(self, cuts: torch.Tensor) -> "SupervisedDictionary":
         """The same read-outs with other cuts, float [F]; zeros leave every score as it is."""
         return replace(self, cuts=cuts)
+
+    def on(self, device: str | torch.device) -> "SupervisedDictionary":
+        """The same dictionary on a device; itself where it is there already."""
+        if self.weights.device == torch.device(device):
+            return self
+        parts = {field.name: getattr(self, field.name) for field in fields(self)}
+        return replace(self, **{key: part.to(device) for key, part in parts.items() if isinstance(part, torch.Tensor)})
 
     def scores(self, x: torch.Tensor) -> torch.Tensor:
         """How much each feature seems to hold, float [N, F]; 0 for constant ones.

@@ -27,6 +27,7 @@ def fit_least_squares(
     feature_names: Sequence[str],
     ridge: float = 0.0,
     name: str = "least squares",
+    device: str | torch.device | None = None,
 ) -> SupervisedDictionary:
     """Fit one direction a feature by least squares, and the linear read-out of the features.
 
@@ -36,6 +37,7 @@ def fit_least_squares(
         feature_names: name of every feature.
         ridge: penalty of directions and read-outs, at least 0, relative as in `regress`.
         name: of the dictionary.
+        device: where to fit; None for where the activations are. The dictionary comes back to where they are.
 
     Returns:
         Latents are read-outs of the labels, 0 below each one's cut. A feature whose label never varies gets direction 0
@@ -46,6 +48,8 @@ def fit_least_squares(
         ValueError: inputs that do not fit each other or are not finite, or a negative ridge.
     """
     x, y = check_fit_inputs(activations, labels, feature_names)
+    home = x.device
+    x, y = x.to(device or home), y.to(device or home)
     truth = y.to(x.dtype)
     offset, directions = regress(truth, x, ridge)
     biases, reads = regress(x, truth, ridge)
@@ -60,7 +64,7 @@ def fit_least_squares(
         offset=offset,
         link="identity",
         constant=y.all(0) | ~y.any(0),
-        converged=torch.ones(n_features, dtype=torch.bool),
-        l2=torch.full((n_features,), torch.nan),
+        converged=torch.ones(n_features, dtype=torch.bool, device=x.device),
+        l2=x.new_full((n_features,), torch.nan),
     )
-    return dictionary.with_cuts(best_cuts(dictionary.scores(x), y))
+    return dictionary.with_cuts(best_cuts(dictionary.scores(x), y)).on(home)

@@ -36,9 +36,11 @@ def fit_logistic(
         max_iter: Newton steps at most.
 
     Returns:
-        float [F, d + 1], bias last; and bool [F], whether the tolerance was met.
+        float [F, d + 1], bias last; and bool [F], whether the tolerance was met. Both on the device of x, where all of
+        it is computed.
     """
     n, d = x.shape
+    y, l2 = y.to(x.device), l2.to(x.device)
     # In the eigenbasis of the covariance the Hessian is nearly diagonal, which is what makes few inner steps enough.
     scale, basis = torch.linalg.eigh((x.T @ x).double())
     basis = basis.to(x.dtype)
@@ -46,8 +48,9 @@ def fit_logistic(
     curvature = torch.cat([scale.clamp(min=0), scale.new_tensor([float(n)])]).to(x.dtype)  # of the loss, up to p(1 - p)
     weights = x.new_zeros(y.shape[1], d + 1)
     if initial is not None:
+        initial = initial.to(weights)
         weights[:, :d], weights[:, d] = initial[:, :d] @ basis, initial[:, d]
-    met = torch.zeros(y.shape[1], dtype=torch.bool)
+    met = torch.zeros(y.shape[1], dtype=torch.bool, device=x.device)
     for start in range(0, y.shape[1], _BLOCK):
         block = slice(start, start + _BLOCK)
         penalty = l2[block, None].to(x.dtype).expand(-1, d + 1).clone()
@@ -70,8 +73,8 @@ def _newton(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Newton's method on one block of features; those that have converged leave it."""
     weights = weights.clone()
-    open_ = torch.arange(len(weights))
-    met = torch.zeros(len(weights), dtype=torch.bool)
+    open_ = torch.arange(len(weights), device=x.device)
+    met = torch.zeros(len(weights), dtype=torch.bool, device=x.device)
     z = x @ weights.T
     loss = _loss(z, y, weights, penalty)
     for _ in range(max_iter):
@@ -90,7 +93,7 @@ def _newton(
         forcing = (norm / (x.shape[0] ** 0.5)).sqrt().clamp(max=0.3)
         direction = _conjugate_gradients(x, variance, penalty, curvature, -gradient, forcing * norm)
         step_z = x @ direction.T
-        step = torch.ones(len(open_), 1)
+        step = x.new_ones(len(open_), 1)
         slope = (gradient * direction).sum(1)
         current = weights[open_]
         trial = loss

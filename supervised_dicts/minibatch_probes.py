@@ -29,6 +29,7 @@ def fit_probes_in_batches(
     seed: int = 0,
     name: str = "probes",
     progress: bool = True,
+    device: str | torch.device | None = None,
 ) -> SupervisedDictionary:
     """Fit a logistic probe for every feature.
 
@@ -43,6 +44,7 @@ def fit_probes_in_batches(
         seed: of the order of positions.
         name: of the dictionary.
         progress: show a bar.
+        device: where to fit, batch by batch; None for where the activations are. The dictionary comes back to these.
 
     Returns:
         Latents are probabilities, 0 below each probe's cut; directions and offset are the least-squares decoder from
@@ -67,14 +69,17 @@ def fit_probes_in_batches(
     if not torch.isfinite(activations).all():
         raise ValueError("activations hold NaN or infinite values")
 
+    home = activations.device
+    there = torch.device(device or home)
+
     def truth(rows: torch.Tensor) -> torch.Tensor:
         packed = labels[rows.numpy()]
-        return torch.from_numpy((packed[:, bits // 8] >> (bits % 8).astype(np.uint8)) & 1)
+        return torch.from_numpy((packed[:, bits // 8] >> (bits % 8).astype(np.uint8)) & 1).to(there)
 
-    mean, std = activations.mean(0), activations.std(0)
+    mean, std = activations.mean(0).to(there), activations.std(0).to(there)
     std = torch.where(std > 1e-6 * std.max(), std, torch.inf)
-    weights = torch.zeros(d, len(bits), requires_grad=True)
-    biases = torch.full((len(bits),), -4.0, requires_grad=True)
+    weights = torch.zeros(d, len(bits), device=there, requires_grad=True)
+    biases = torch.full((len(bits),), -4.0, device=there, requires_grad=True)
     optimizer = torch.optim.Adam([weights, biases], lr=lr)
     generator = torch.Generator().manual_seed(seed)
     steps = epochs * (n // batch_size)
@@ -86,7 +91,7 @@ def fit_probes_in_batches(
         rows = order[start : start + batch_size]  # type: ignore[possibly-undefined] - made at step 0
         for group in optimizer.param_groups:
             group["lr"] = lr * (1 - step / steps)
-        logits = torch.addmm(biases, (activations[rows] - mean) / std, weights)
+        logits = torch.addmm(biases, (activations[rows].to(there) - mean) / std, weights)
         loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, truth(rows).float(), reduction="sum")
         optimizer.zero_grad(set_to_none=True)
         (loss / batch_size).backward()
@@ -94,21 +99,21 @@ def fit_probes_in_batches(
         bar.update()
     bar.close()
     some = torch.randperm(n, generator=generator)[:CUT_ROWS]
-    x, y = activations[some], truth(some).bool()
+    x, y = activations[some].to(there), truth(some).bool()
     reads = (weights.detach() / std[:, None]).T.contiguous()
     made = SupervisedDictionary(
         name=name,
         latent_names=tuple(feature_names),
         weights=reads,
         biases=biases.detach() - reads @ mean,
-        cuts=torch.zeros(len(bits)),
-        directions=torch.zeros(len(bits), d),
-        offset=torch.zeros(d),
+        cuts=x.new_zeros(len(bits)),
+        directions=x.new_zeros(len(bits), d),
+        offset=x.new_zeros(d),
         link="logistic",
         constant=y.all(0) | ~y.any(0),
-        converged=torch.ones(len(bits), dtype=torch.bool),
-        l2=torch.full((len(bits),), torch.nan),
+        converged=torch.ones(len(bits), dtype=torch.bool, device=there),
+        l2=x.new_full((len(bits),), torch.nan),
     )
     made = made.with_cuts(best_cuts(made.scores(x), y))
     offset, directions = regress(made.encode(x), x, 1e-3)
-    return SupervisedDictionary(**{**vars(made), "offset": offset, "directions": directions})
+    return SupervisedDictionary(**{**vars(made), "offset": offset, "directions": directions}).on(home)

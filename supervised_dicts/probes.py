@@ -33,6 +33,7 @@ def fit_probes(
     tolerance: float = 1e-2,
     max_iter: int = 50,
     name: str = "probes",
+    device: str | torch.device | None = None,
 ) -> SupervisedDictionary:
     """Fit a logistic probe for every feature at once.
 
@@ -48,6 +49,7 @@ def fit_probes(
             10,000 positions.
         max_iter: Newton steps at most.
         name: of the dictionary.
+        device: where to fit; None for where the activations are. The dictionary comes back to where they are.
 
     Returns:
         Latents are probabilities, 0 below each probe's cut; directions and offset are the least-squares decoder from
@@ -64,6 +66,8 @@ def fit_probes(
     grid = sorted(np.atleast_1d(np.asarray(l2, dtype=np.float64)).tolist(), reverse=True)
     if not grid or not all(0 < value < np.inf for value in grid):
         raise ValueError(f"l2 must be above 0 and finite, got {l2}")
+    home = x.device
+    x, y = x.to(device or home), y.to(device or home)
     mean, std = x.mean(0), x.std(0)
     std = torch.where(std > 1e-6 * std.max(), std, torch.inf)  # a dimension that never varies says nothing
     scaled = (x - mean) / std
@@ -72,8 +76,8 @@ def fit_probes(
     live = (~constant).nonzero()[:, 0]
 
     weights = x.new_zeros(len(feature_names), x.shape[1] + 1)
-    chosen = torch.full((len(feature_names),), torch.nan)
-    met = torch.ones(len(feature_names), dtype=torch.bool)
+    chosen = x.new_full((len(feature_names),), torch.nan)
+    met = torch.ones(len(feature_names), dtype=torch.bool, device=x.device)
     if len(live):
         chosen[live], start = _choose_l2(scaled, y[:, live], grid, game_id, seed, tolerance, max_iter)
         weights[live], met[live] = fit_logistic(
@@ -97,7 +101,7 @@ def fit_probes(
     )
     cut = probes.with_cuts(best_cuts(probes.scores(x), y))
     offset, directions = regress(cut.encode(x), x, DECODER_RIDGE)
-    return replace(cut, offset=offset, directions=directions)
+    return replace(cut, offset=offset, directions=directions).on(home)
 
 
 def _choose_l2(
@@ -111,27 +115,27 @@ def _choose_l2(
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
     """Penalty of every feature, strongest first in `grid`, and weights to start the final fit from."""
     if len(grid) == 1:
-        return torch.full((y.shape[1],), grid[0]), None
+        return x.new_full((y.shape[1],), grid[0]), None
     if game_id is None or np.shape(game_id) != (len(x),):
         got = "none" if game_id is None else list(np.shape(game_id))
         raise ValueError(f"choosing among {len(grid)} penalties needs game_id [{len(x)}], got {got}")
     train = torch.from_numpy(split_by_game(np.asarray(game_id), 0.2, seed)).to(x.device)
     # A label that is constant on either part says nothing about the penalty: it keeps the strongest.
     both = torch.stack([part.any(0) & ~part.all(0) for part in (y[train], y[~train])]).all(0).nonzero()[:, 0]
-    best = torch.full((y.shape[1],), grid[0])
+    best = x.new_full((y.shape[1],), grid[0])
     start = x.new_zeros(y.shape[1], x.shape[1] + 1)
     if not len(both):
         return best, start
-    lowest = torch.full((len(both),), torch.inf)
+    lowest = x.new_full((len(both),), torch.inf)
     current = None
     held_x, held_y = x[~train], y[~train][:, both].to(x.dtype)
     for value in grid:
-        penalty = torch.full((len(both),), value)
+        penalty = x.new_full((len(both),), value)
         current, _ = fit_logistic(
             x[train], y[train][:, both], penalty, initial=current, tolerance=tolerance, max_iter=max_iter
         )
         z = held_x @ current[:, :-1].T + current[:, -1]
-        loss = (F.softplus(z) - held_y * z).mean(0).cpu()
+        loss = (F.softplus(z) - held_y * z).mean(0)
         better = loss < lowest
         lowest[better] = loss[better]
         best[both[better]] = value
