@@ -5,24 +5,28 @@ Conventions   A latent fires where it is > 0. A threshold v is one of its positi
               has F1 0, on = 0 and threshold infinity (predict nothing). AUROC ranks all values: positive ones, then
               zeros, then negative ones (signed dictionaries), ties as a half; NaN for a constant label.
               All counts are exact integers, F1s are compared as fractions. Latents are compared as float32.
-Paths         numba on a CPU, torch on a CUDA device, plain numpy as the definition; all give the same integers.
+Paths         numba on a CPU, Triton on a CUDA device (torch, where Triton is missing), plain numpy as the
+              definition; all give the same integers.
 Source        The threshold sweep over sorted scores is the textbook one (as in scikit-learn's precision_recall_curve
               and roc_auc_score, the oracles of the tests).
 """
 
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .inputs import Labels, Latents, as_codes, as_label_bits
+from .inputs import LabelBits, Labels, Latents, as_codes, as_label_bits
 
 if TYPE_CHECKING:
     from ..models.dictionary import Codes
+    from .counts_triton_codes import DeviceCodes, DeviceLabels
 
-Implementation = Literal["auto", "numba", "torch", "plain"]
+Implementation = Literal["auto", "numba", "torch", "triton", "plain"]
+IMPLEMENTATIONS = ("auto", "numba", "torch", "triton", "plain")
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,10 @@ class SortedCodes:
             self.n_rows,
         )
 
+    def values_at(self, entries: NDArray[np.integer]) -> NDArray[np.float32]:
+        """Values of some entries, float32 in the shape of `entries`."""
+        return self.values[entries]
+
     def n_above(self, thresholds: NDArray[np.floating], strict: bool) -> NDArray[np.int64]:
         """Entries that fire above thresholds [L, T], int64 [L, T]; `strict` means `>`, otherwise `>=`."""
         out = np.zeros(thresholds.shape, np.int64)
@@ -92,7 +100,7 @@ class PairCounts:
         auroc: float64 [L, F], NaN where the label is constant.
         positives: int64 [F].
         n_rows: N.
-        ordered: the latents that were counted.
+        source: the latents that were counted, where they were counted.
     """
 
     tp: NDArray[np.int32]
@@ -100,7 +108,12 @@ class PairCounts:
     auroc: NDArray[np.float64]
     positives: NDArray[np.int64]
     n_rows: int
-    ordered: SortedCodes
+    source: "SortedCodes | DeviceCodes"
+
+    @property
+    def ordered(self) -> SortedCodes:
+        """The latents that were counted, as arrays; brought back from a device when first asked for."""
+        return self.source if isinstance(self.source, SortedCodes) else self.source.host
 
     @cached_property
     def f1(self) -> NDArray[np.float64]:
@@ -120,16 +133,17 @@ class PairCounts:
     @property
     def threshold(self) -> NDArray[np.float32]:
         """Smallest value that predicts, float32 [L, F]; infinity where nothing is predicted."""
-        n_latents, n_features = self.ordered.n_latents, len(self.positives)
+        n_latents, n_features = self.source.n_latents, len(self.positives)
         return self.threshold_at(np.arange(n_latents)[:, None], np.arange(n_features)[None])
 
     def threshold_at(self, latents: NDArray[np.integer], features: NDArray[np.integer]) -> NDArray[np.float32]:
         """The thresholds of some pairs only; index arrays broadcast."""
         on = self.on[latents, features]
-        entries = self.ordered.colptr[:-1][latents] + on - 1
-        if not len(self.ordered.values):
+        entries = np.maximum(self.source.colptr[:-1][latents] + on - 1, 0)
+        if not len(self.source.values):
             return np.full(on.shape, np.inf, np.float32)
-        return np.where(on > 0, self.ordered.values[np.maximum(entries, 0)], np.float32(np.inf)).astype(np.float32)
+        values = self.source.values_at(entries)
+        return np.where(on > 0, values, np.float32(np.inf)).astype(np.float32)
 
     def best_latents(self) -> NDArray[np.int64]:
         """Latent with the highest F1 for every feature, int64 [F]; the lowest number wins ties."""
@@ -158,8 +172,8 @@ def sort_codes(codes: "Codes") -> SortedCodes:
 
 
 def best_thresholds(
-    latents: "Latents | SortedCodes",
-    labels: Labels,
+    latents: "Latents | SortedCodes | DeviceCodes",
+    labels: "Labels | DeviceLabels",
     *,
     n_features: int | None = None,
     implementation: Implementation = "auto",
@@ -168,13 +182,14 @@ def best_thresholds(
     """Best threshold, F1, precision, recall and AUROC of every latent for every feature, exactly.
 
     Args:
-        latents: Codes or floating [N, L].
-        labels: bool [N, F], or packed uint8 [N, ceil(F / 8)].
+        latents: Codes or floating [N, L]; sorted once by `sort_codes` or `sort_codes_on` they serve many calls.
+        labels: bool [N, F], or packed uint8 [N, ceil(F / 8)]; uploaded once by `labels_on` they serve many calls.
         n_features: F of packed labels.
-        implementation: `auto` takes torch on a CUDA device and numba elsewhere.
-        device: for torch, such as "cuda".
+        implementation: `auto` takes triton on a CUDA device (torch, where Triton is not installed) and numba elsewhere.
+        device: for triton and torch, such as "cuda".
 
     Raises:
+        ModuleNotFoundError: triton asked for and not installed.
         TypeError: not arrays.
         ValueError: shapes, dtypes or numbers that do not fit, or an unknown implementation.
 
@@ -185,13 +200,14 @@ def best_thresholds(
         >>> pairs.f1[:, 0].tolist(), pairs.auroc[:, 0].tolist(), float(pairs.threshold[0, 0])
         ([1.0, 0.0], [1.0, 0.5], 2.0)
     """
-    if implementation not in ("auto", "numba", "torch", "plain"):
-        raise ValueError(f"implementation must be auto, numba, torch or plain, got {implementation!r}")
-    ordered = latents if isinstance(latents, SortedCodes) else sort_codes(as_codes(latents))
-    bits = as_label_bits(labels, ordered.n_rows, n_features)
-    chosen = implementation
-    if chosen == "auto":
-        chosen = "torch" if device.startswith("cuda") else "numba"
+    chosen = choose_implementation(implementation, device)
+    if chosen == "triton":
+        from .counts_triton import best_pairs as triton_pairs
+        from .counts_triton import put_on
+
+        codes, device_bits = put_on(device, latents, labels, n_features)
+        return PairCounts(*triton_pairs(codes, device_bits, device), device_bits.positives, codes.n_rows, codes)
+    ordered, bits = _on_host(latents, labels, n_features)
     if chosen == "torch":
         from .counts_torch import best_pairs as torch_pairs
 
@@ -210,37 +226,87 @@ def best_thresholds(
 
 
 def counts_at(
-    latents: "Latents | SortedCodes",
-    labels: Labels,
+    latents: "Latents | SortedCodes | DeviceCodes",
+    labels: "Labels | DeviceLabels",
     thresholds: NDArray[np.floating],
     *,
     strict: bool,
     n_features: int | None = None,
+    implementation: Implementation = "auto",
+    device: str = "cpu",
 ) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
     """Counts at given thresholds of every latent: on int64 [L, T] and true positives int32 [L, T, F].
 
     Args:
-        latents: Codes or floating [N, L].
-        labels: bool [N, F], or packed uint8 [N, ceil(F / 8)].
+        latents: Codes or floating [N, L], or sorted ones.
+        labels: bool [N, F], or packed uint8 [N, ceil(F / 8)], or uploaded ones.
         thresholds: [L, T], compared as float32; a latent never fires where it is <= 0.
         strict: `act > threshold` if true, `act >= threshold` otherwise.
         n_features: F of packed labels.
+        implementation: as in `best_thresholds`.
+        device: for triton and torch, such as "cuda".
 
     Raises:
+        ModuleNotFoundError: triton asked for and not installed.
         TypeError: not arrays.
-        ValueError: shapes, dtypes or numbers that do not fit.
+        ValueError: shapes, dtypes or numbers that do not fit, or an unknown implementation.
     """
-    from .counts_numba import counts_at_cuts
+    chosen = choose_implementation(implementation, device)
+    if chosen == "triton":
+        from .counts_triton import counts_at as triton_counts
+        from .counts_triton import put_on
 
-    ordered = latents if isinstance(latents, SortedCodes) else sort_codes(as_codes(latents))
-    bits = as_label_bits(labels, ordered.n_rows, n_features)
-    if thresholds.ndim != 2 or len(thresholds) != ordered.n_latents or np.isnan(thresholds).any():
-        raise ValueError(f"thresholds must be [{ordered.n_latents}, T] without NaN, got {list(thresholds.shape)}")
-    on = ordered.n_above(thresholds, strict)
-    order = np.argsort(-on, axis=1, kind="stable")  # the kernel wants cuts that fall
-    tp = counts_at_cuts(bits.words, bits.n_features, ordered.rows, ordered.colptr, np.take_along_axis(on, order, 1))
+        codes, device_bits = put_on(device, latents, labels, n_features)
+        return triton_counts(codes, device_bits, _check_thresholds(thresholds, codes.n_latents), strict, device)
+    ordered, bits = _on_host(latents, labels, n_features)
+    limits = _check_thresholds(thresholds, ordered.n_latents)
+    if chosen == "plain":
+        from .counts_plain import counts_at as plain_counts
+
+        n_on, tp = plain_counts(to_dense(ordered), bits.to_dense(), limits.astype(np.float32, copy=False), strict)
+        return n_on.astype(np.int64), tp
+    on = ordered.n_above(limits, strict)
+    order = np.argsort(-on, axis=1, kind="stable")  # the kernels want cuts that fall
+    cuts = np.take_along_axis(on, order, 1)
+    if chosen == "torch":
+        from .counts_torch import counts_at_cuts as torch_counts
+
+        tp = torch_counts(ordered, bits, cuts, device)
+    else:
+        from .counts_numba import counts_at_cuts as numba_counts
+
+        tp = numba_counts(bits.words, bits.n_features, ordered.rows, ordered.colptr, cuts)
     back = np.argsort(order, axis=1, kind="stable")
     return on, np.take_along_axis(tp, back[:, :, None], 1)
+
+
+def choose_implementation(implementation: Implementation, device: str) -> Implementation:
+    """The implementation that `auto` means on a device.
+
+    Raises:
+        ValueError: an unknown one, or one that does not run on this device.
+    """
+    if implementation not in IMPLEMENTATIONS:
+        raise ValueError(f"implementation must be one of {', '.join(IMPLEMENTATIONS)}, got {implementation!r}")
+    if implementation != "auto":
+        return implementation
+    if not device.startswith("cuda"):
+        return "numba"
+    return "triton" if find_spec("triton") is not None else "torch"
+
+
+def _on_host(
+    latents: "Latents | SortedCodes | DeviceCodes", labels: "Labels | DeviceLabels", n_features: int | None
+) -> tuple[SortedCodes, LabelBits]:
+    latents = getattr(latents, "host", latents)  # of codes and labels on a device
+    ordered = latents if isinstance(latents, SortedCodes) else sort_codes(as_codes(latents))
+    return ordered, as_label_bits(getattr(labels, "host", labels), ordered.n_rows, n_features)
+
+
+def _check_thresholds(thresholds: NDArray[np.floating], n_latents: int) -> NDArray[np.floating]:
+    if thresholds.ndim != 2 or len(thresholds) != n_latents or np.isnan(thresholds).any():
+        raise ValueError(f"thresholds must be [{n_latents}, T] without NaN, got {list(thresholds.shape)}")
+    return thresholds
 
 
 def counts_by_game(

@@ -55,6 +55,34 @@ def best_pairs(
     return out_tp, out_on, out_auroc
 
 
+def counts_at_cuts(
+    ordered: "SortedCodes",
+    labels: LabelBits,
+    cuts: NDArray[np.int64],
+    device: str | torch.device,
+    elements: int = 1 << 26,
+) -> NDArray[np.int32]:
+    """True positives among the first cuts[l, t] entries of each latent, int32 [L, T, F]."""
+    rows = torch.from_numpy(ordered.rows).to(device)
+    out = np.empty((*cuts.shape, labels.n_features), np.int32)
+    shifts = torch.arange(64, device=device)
+    for j in range(len(labels.words)):
+        span = slice(64 * j, min(64 * j + 64, labels.n_features))
+        words = torch.from_numpy(labels.words[j].view(np.int64)).to(device)
+        first = 0
+        while first < ordered.n_latents:
+            last = _chunk_end(ordered.colptr, first, elements // 64)
+            entries = slice(int(ordered.colptr[first]), int(ordered.colptr[last]))
+            bits = (words[rows[entries].long(), None] >> shifts[: span.stop - span.start]) & 1
+            running = torch.zeros((len(bits) + 1, bits.shape[1]), dtype=torch.int32, device=device)
+            running[1:] = bits.cumsum(0, dtype=torch.int32)  # differences stay right where a sum over latents wraps
+            start = torch.from_numpy(ordered.colptr[first:last] - entries.start).to(device)[:, None]
+            ends = start + torch.from_numpy(cuts[first:last]).to(device)
+            out[first:last, :, span] = (running[ends] - running[start]).cpu().numpy()
+            first = last
+    return out
+
+
 def _chunk_end(colptr: NDArray[np.int64], first: int, n_entries: int) -> int:
     """One past the last latent that fits beside `first` in `n_entries`, at least one latent."""
     end = int(np.searchsorted(colptr, colptr[first] + n_entries, "right")) - 1
