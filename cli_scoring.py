@@ -1,11 +1,31 @@
 """Commands that score: demo, score, score-arrays, and what there is to score on and by."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .cli_app import Games, Out, Quiet, Seed, TestbedName, app, check_folder, distinct_names, finish, hush, show, split
+from .cli_app import (
+    Games,
+    Out,
+    Quiet,
+    Seed,
+    TestbedName,
+    app,
+    check_folder,
+    distinct_names,
+    file_name,
+    finish,
+    hush,
+    show,
+    split,
+)
+
+if TYPE_CHECKING:
+    from .report import Report
+
+Memory = Annotated[str, typer.Option(help="Most memory to take for a file that is scored piece by piece, such as 2GB.")]
+Scratch = Annotated[Path | None, typer.Option(help="Folder for its scratch files; the system's by default.")]
 
 
 @app.command()
@@ -100,10 +120,25 @@ def score(
     site: Annotated[
         str | None, typer.Option(help="Where an IOI model is read, such as `L1 z@end`; see `fiducial find-sites`.")
     ] = None,
+    sample: Annotated[
+        Path | None,
+        typer.Option(help="Score on this HDF5 file of `fiducial capture`, however large, instead of on a testbed."),
+    ] = None,
+    memory: Memory = "2GB",
+    scratch: Scratch = None,
+    references: Annotated[
+        bool, typer.Option("--references/--no-references", help="With --sample: score floors and ceilings too.")
+    ] = True,
     quiet: Quiet = False,
 ) -> None:
-    """Score SAEs on a testbed."""
+    """Score SAEs on a testbed, or on a sample in a file."""
     hush(quiet)
+    if sample is not None:
+        given = {"--testbed": testbed, "--game": game, "--layer": layer, "--site": site}
+        if clash := [option for option, value in given.items() if value not in (None, "")]:
+            raise ValueError(f"--sample says what is scored on; leave out {', '.join(clash)}")
+        _score_sample(saes, sample, split(metrics), seed, out, kind, memory, scratch, references, progress=not quiet)
+        return
     from .data.assets import path_sha256
     from .evaluation import check_metrics, evaluate
     from .models.loading import load_dictionary
@@ -124,18 +159,81 @@ def score(
     finish(reports, out)
 
 
+def _score_sample(
+    saes: list[str],
+    sample: Path,
+    metrics: list[str] | None,
+    seed: int,
+    out: Path,
+    kind: str | None,
+    memory: str,
+    scratch: Path | None,
+    references: bool,
+    *,
+    progress: bool,
+) -> None:
+    """Score SAEs on a sample in a file, one after the other; each result is written as soon as it is there."""
+    from .streaming.memory import parse_memory, stopped_like_interrupted
+
+    parse_memory(memory)
+    check_folder(out)
+    names = distinct_names(saes)
+    from .data.assets import path_sha256
+    from .models.loading import load_dictionary
+    from .streaming.evaluate import evaluate_file
+
+    dictionaries = [load_dictionary(sae, kind, name=names[sae]) for sae in names]  # all are read before any is scored
+    reports: list[Report] = []
+    with stopped_like_interrupted():
+        for sae, dictionary in zip(names, dictionaries, strict=True):
+            report = evaluate_file(
+                dictionary,
+                sample,
+                metrics,
+                memory=memory,
+                seed=seed,
+                folder=scratch,
+                controls=references,
+                progress=progress,
+                sha256=path_sha256(Path(sae)),
+            )
+            out.mkdir(parents=True, exist_ok=True)
+            report.to_json(out / f"{file_name(report)}.json")
+            reports.append(report)
+    finish(reports, out)
+
+
 @app.command(name="score-arrays")
 def score_arrays(
-    file: Annotated[Path, typer.Argument(help=".npz or .h5 with `latents` [N, L], `labels` [N, F], `game_id` [N].")],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            help=".npz or .h5 with `latents` [N, L], `labels` [N, F], `game_id` [N]; or a file of labelled codes."
+        ),
+    ],
     seed: Seed = 0,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder for results.")] = None,
+    memory: Memory = "2GB",
+    scratch: Scratch = None,
+    quiet: Quiet = False,
 ) -> None:
-    """Score latents against labels that were made elsewhere."""
-    from .arrays import evaluate_arrays
+    """Score latents against labels that were made elsewhere; an .h5 file may be larger than memory."""
+    hush(quiet)
+    from .streaming.memory import parse_memory, stopped_like_interrupted
+    from .streaming.sample import fits_in_memory
 
+    most = parse_memory(memory)
     if out is not None:
         check_folder(out)
-    report = evaluate_arrays(file, seed=seed)
+    if fits_in_memory(file, most):
+        from .arrays import evaluate_arrays
+
+        report = evaluate_arrays(file, seed=seed)
+    else:
+        from .streaming.evaluate import evaluate_file
+
+        with stopped_like_interrupted():
+            report = evaluate_file(None, file, memory=memory, seed=seed, folder=scratch, progress=not quiet)
     show(report.table())
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import signal
 import sys
 import tempfile
 import threading
@@ -139,6 +140,26 @@ def check_disk(folder: str | Path | None, needed: int) -> None:
             f"about {as_text(needed)} of scratch files are needed in {where}, where {as_text(free)} are free; "
             "choose another folder for them (--scratch, folder=)"
         )
+
+
+@contextmanager
+def stopped_like_interrupted() -> Iterator[None]:
+    """While the block runs, a request to stop (SIGTERM) ends it as Ctrl-C does, so that scratch files go.
+
+    Only the main thread may ask for this; in others nothing changes.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager

@@ -235,6 +235,23 @@ def open_sample(path: str | Path) -> Sample:
         raise ValueError(f"{path} is truncated or not an HDF5 file: {error}") from error
 
 
+def fits_in_memory(path: str | Path, memory: int) -> bool:
+    """Whether `score-arrays` should read a file whole: arrays in a .npz always, dense ones in HDF5 where they fit.
+
+    Four times their size is asked for: as read, as codes, sorted, and what is counted.
+    """
+    path = Path(path)
+    if path.suffix not in (".h5", ".hdf5") or not path.is_file():
+        return True  # also a file that reading will complain about
+    try:
+        with h5py.File(path, "r") as file:
+            if "fiducial_format" in file.attrs:
+                return False
+            return 4 * sum(part.nbytes for part in file.values() if isinstance(part, h5py.Dataset)) <= memory
+    except OSError:
+        return True
+
+
 @dataclass(frozen=True)
 class GameSplit:
     """The games of a sample, and which of them choose; memory grows with the games only.

@@ -91,7 +91,9 @@ def batches_of(
         turn += 1
         asked = needs(turn)
         if absent := sorted(asked - offered(sample)):
-            raise ValueError(f"{sample.path} has no {', '.join(absent)}; it offers {', '.join(sorted(offered(sample)))}")
+            raise ValueError(
+                f"{sample.path} has no {', '.join(absent)}; it offers {', '.join(sorted(offered(sample)))}"
+            )
         parts = asked - {"codes", "x_hat"} | ({"x"} if sample.d_in and asked & {"codes", "x_hat"} else set())
         parts |= {"codes"} if sample.n_latents and "codes" in asked else frozenset()
         read = sample.rows(size, frozenset(parts))
@@ -176,9 +178,7 @@ def prefetched(items: Iterator[Item]) -> Iterator[Item]:
                 pool.submit(close).result()
 
 
-def _batch(
-    rows: Rows, dictionary: Dictionary | None, split: GameSplit, asked: frozenset[str], elements: int
-) -> Batch:
+def _batch(rows: Rows, dictionary: Dictionary | None, split: GameSplit, asked: frozenset[str], elements: int) -> Batch:
     codes, x_hat = rows.codes, None
     if dictionary is not None and asked & {"codes", "x_hat"}:
         assert rows.x is not None
@@ -204,7 +204,9 @@ def _positions(rows: Rows) -> NDArray[np.integer[Any]]:
 def _counted(batches: Iterator[Batch], n_rows: int, progress: str | None, tally: Tally | None) -> Iterator[Batch]:
     from tqdm.auto import tqdm
 
-    bar = tqdm(total=n_rows, desc=progress, unit="row", unit_scale=True, leave=False, disable=None if progress else True)
+    bar = tqdm(
+        total=n_rows, desc=progress, unit="row", unit_scale=True, leave=False, disable=None if progress else True
+    )
     with bar:
         for batch in batches:
             yield batch
