@@ -30,9 +30,10 @@ def sweep(
     from .report_html import write_html
     from .sweeps.plan import read_plan
     from .sweeps.processes import ProcessPool, default_workers
-    from .sweeps.run import kept
+    from .sweeps.run import SHARED, kept
     from .sweeps.run import sweep as run_sweep
     from .sweeps.table import Watch, compared
+    from .sweeps.work import Scoring
 
     if (address is not None or gpus) and not ray:
         raise ValueError("--address and --gpus are of a Ray cluster: say --ray too")
@@ -43,12 +44,14 @@ def sweep(
             typer.echo(f"{place}: {len(tasks)} SAEs x {len(tasks[0].metrics)} metrics, {there} results are there")
         return
 
+    shared = (found.out / SHARED).absolute()
+
     def pool(n_tasks: int) -> "object":
         if ray:
             from .sweeps.on_ray import RayPool
 
-            return RayPool(workers, address=address, gpus=gpus)
-        return ProcessPool(min(workers or default_workers(), n_tasks), threads)
+            return RayPool(workers, address=address, threads=threads, gpus=gpus, shared=shared)
+        return ProcessPool(min(workers or default_workers(), n_tasks), threads, Scoring(shared))
 
     with Watch(not quiet and sys.stderr.isatty(), typer.echo) as watch:
         made = run_sweep(found, pool, retries=retries, started=watch.started, told=watch.told)  # type: ignore[arg-type]

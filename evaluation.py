@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
 from .data.assets import asset, path_sha256
 from .metrics import METRICS
@@ -27,6 +27,18 @@ AXES = FAMILIES["axes"].metrics
 FAITHFUL = tuple(name for family in ("fidelity", "behaviour", "board") for name in FAMILIES[family].metrics)
 
 
+class KeptScores(Protocol):
+    """Scores of floors and ceilings that outlive a process, such as those of other workers on the same testbed."""
+
+    def order(self, names: Sequence[str]) -> Iterable[str]:
+        """Floors and ceilings in the order in which they are best looked at, each once."""
+        ...
+
+    def scores(self, name: str, asked: Sequence[str], seed: int, make: Callable[[Sequence[str]], Scores]) -> Scores:
+        """Scores of a floor or ceiling on metrics; what is not kept is made, all that is missing in one call."""
+        ...
+
+
 def evaluate(
     dictionary: Dictionary,
     bed: AnyTestbed,
@@ -34,6 +46,7 @@ def evaluate(
     *,
     seed: int = 0,
     sha256: str | None = None,
+    kept: KeptScores | None = None,
 ) -> Report:
     """Score a dictionary on a testbed, beside the testbed's floors and ceilings.
 
@@ -43,6 +56,7 @@ def evaluate(
         metrics: names from `fiducial.metrics.METRICS`; by default all that the testbed can be asked.
         seed: of the bootstrap and the selection splits.
         sha256: checksum of the dictionary's file, for the record.
+        kept: scores of floors and ceilings on this testbed; the testbed remembers its own for as long as it lives.
 
     Returns:
         The report; its `controls` hold the whole scores of every floor and ceiling.
@@ -69,9 +83,11 @@ def evaluate(
     floors = references.floors()
     ceilings = references.ceilings()
     scores = score_subject(subject(tested, bed, nulls=_nulls(tested, bed, wanted), null=True, seed=seed), wanted)
-    controls: dict[str, Scores] = {}
-    for candidate in _progress([*floors, *ceilings, references.identity()], "controls"):
-        controls[candidate.name] = _control_scores(candidate, bed, wanted, seed)
+    bounds = {candidate.name: candidate for candidate in (*floors, *ceilings, references.identity())}
+    made: dict[str, Scores] = {}
+    for name in _progress(list(bounds) if kept is None else kept.order(list(bounds)), "controls", len(bounds)):
+        made[name] = _control_scores(bounds[name], bed, wanted, seed, kept)
+    controls = {name: made[name] for name in bounds}
     if n_latents > 1:  # its own shuffled self: the same latents, each writing another's direction
         shuffled = PermutedDictionary(dictionary, "decoder", seed=seed, name="permuted decoder")
         floors.append(Candidate(shuffled.name, "floor", shuffled, bed.x))
@@ -132,14 +148,21 @@ def _nulls(candidate: Candidate, bed: AnyTestbed, wanted: Sequence[str]) -> list
     return nulls_for(candidate, bed) if any(name in FAMILIES["recovery"].metrics for name in wanted) else []
 
 
-def _control_scores(candidate: Candidate, bed: AnyTestbed, wanted: Sequence[str], seed: int) -> Scores:
+def _control_scores(
+    candidate: Candidate, bed: AnyTestbed, wanted: Sequence[str], seed: int, kept: KeptScores | None
+) -> Scores:
     """Scores of a floor or ceiling on the metrics that it bounds, kept with the testbed; without per-feature tables."""
     asked = [name for name in wanted if name in bounded_by(candidate.name)]
     missing = [name for name in asked if (candidate.name, name, seed) not in bed.cache]
+
+    def make(names: Sequence[str]) -> Scores:
+        about = subject(candidate, bed, nulls=_nulls(candidate, bed, names), null=False, seed=seed)
+        return {name: replace(score, features={}) for name, score in score_subject(about, names).items()}
+
     if missing:
-        about = subject(candidate, bed, nulls=_nulls(candidate, bed, missing), null=False, seed=seed)
-        for name, score in score_subject(about, missing).items():
-            bed.cache[candidate.name, name, seed] = replace(score, features={})
+        found = make(missing) if kept is None else kept.scores(candidate.name, missing, seed, make)
+        for name, score in found.items():
+            bed.cache[candidate.name, name, seed] = score
     return {name: bed.cache[candidate.name, name, seed] for name in asked if (candidate.name, name, seed) in bed.cache}
 
 
@@ -199,7 +222,7 @@ def _about_testbed(bed: AnyTestbed) -> dict[str, Any]:
     }
 
 
-def _progress(items: Sequence[Any], what: str) -> Iterable[Any]:
+def _progress(items: Iterable[Any], what: str, total: int | None = None) -> Iterable[Any]:
     from tqdm.auto import tqdm
 
-    return tqdm(items, desc=what, disable=None, leave=False)
+    return tqdm(items, desc=what, total=total, disable=None, leave=False)

@@ -58,6 +58,41 @@ class Candidate:
         return torch.cat(parts)
 
 
+class Later(Candidate):
+    """A candidate that is fitted or captured only when something is asked of it; one whose scores are kept never is.
+
+    Args:
+        name: a row of the report.
+        role: what it is to the dictionaries under test.
+        make: the dictionary and what it reads.
+        same_stream: whether it reconstructs the testbed's own activations.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        role: Literal["tested", "floor", "ceiling"],
+        make: Callable[[], tuple[Dictionary, torch.Tensor]],
+        same_stream: bool = True,
+    ) -> None:
+        for key, value in {"name": name, "role": role, "same_stream": same_stream, "cache": {}, "_make": make}.items():
+            object.__setattr__(self, key, value)
+
+    @cached_property
+    def _made(self) -> tuple[Dictionary, torch.Tensor]:
+        return self._make()  # type: ignore[attr-defined, no-any-return]
+
+    @property
+    def dictionary(self) -> Dictionary:  # type: ignore[override]
+        """What encodes and decodes."""
+        return self._made[0]
+
+    @property
+    def x(self) -> torch.Tensor:  # type: ignore[override]
+        """Its input at the testbed's scored positions, float [N, d]."""
+        return self._made[1]
+
+
 class References:
     """The floors and ceilings for dictionaries of one width and L0 on a testbed.
 
@@ -125,53 +160,68 @@ class References:
         return self.bed.x[torch.from_numpy(self.bed.train)]
 
     def _random(self, name: str) -> Candidate:
-        made = random_dictionary(self._choosing, self.n_latents, self.k, seed=self.bed.seed, name=name)
-        return Candidate(name, "floor", made, self.bed.x)
+        def make() -> Dictionary:
+            return random_dictionary(self._choosing, self.n_latents, self.k, seed=self.bed.seed, name=name)
+
+        return self._on_x(name, "floor", make)
+
+    def _on_x(self, name: str, role: Literal["floor", "ceiling"], make: Callable[[], Dictionary]) -> Candidate:
+        return Later(name, role, lambda: (make(), self.bed.x))
 
     def _twin(self, asset_name: str) -> Callable[[str], Candidate]:
         def make(name: str) -> Candidate:
             assert isinstance(self.bed, Testbed)  # other testbeds have no twin
-            made = load_dictionary(asset(asset_name), "sae_lens", name=name)
-            return Candidate(name, "floor", made, self.bed.twin.x, same_stream=False)
+            bed = self.bed
+            return Later(
+                name,
+                "floor",
+                lambda: (load_dictionary(asset(asset_name), "sae_lens", name=name), bed.twin.x),
+                same_stream=False,
+            )
 
         return make
 
     def _frozen(self, asset_name: str) -> Callable[[str], Candidate]:
         def make(name: str) -> Candidate:
-            return Candidate(name, "floor", load_dictionary(asset(asset_name), "sae_lens", name=name), self.bed.x)
+            return self._on_x(name, "floor", lambda: load_dictionary(asset(asset_name), "sae_lens", name=name))
 
         return make
 
     def _neurons(self, name: str) -> Candidate:
         assert isinstance(self.bed, Testbed)
-        made = neurons_of(self.bed.model, self.bed.spec.layer, name=name)
-        return Candidate(name, "floor", made, self.bed.neurons, same_stream=False)
+        bed = self.bed
+        return Later(
+            name, "floor", lambda: (neurons_of(bed.model, bed.spec.layer, name=name), bed.neurons), same_stream=False
+        )
 
     def _pca(self, name: str) -> Candidate:
-        return Candidate(name, "floor", pca_dictionary(self._choosing, name=name), self.bed.x)
+        return self._on_x(name, "floor", lambda: pca_dictionary(self._choosing, name=name))
 
     def _identity(self, name: str) -> Candidate:
         return Candidate(name, "ceiling", identity_dictionary(self.bed.d_in, name=name), self.bed.x)
 
     def _oracle(self, name: str) -> Candidate:
         assert isinstance(self.bed, SyntheticTestbed)
-        return Candidate(name, "ceiling", self.bed.oracle, self.bed.x)
+        bed = self.bed
+        return self._on_x(name, "ceiling", lambda: bed.oracle)
 
     def _probes(self, name: str) -> Candidate:
-        if isinstance(self.bed, Testbed) and self.bed.spec.probes:
-            made = load_supervised(asset(self.bed.spec.probes), names=self._names())
-        else:
-            made = fit_probes(self._choosing, self._labels(), feature_names=self._names(), seed=self.bed.seed)
-        return Candidate(name, "ceiling", made, self.bed.x)
+        def make() -> Dictionary:
+            if isinstance(self.bed, Testbed) and self.bed.spec.probes:
+                return load_supervised(asset(self.bed.spec.probes), names=self._names())
+            return fit_probes(self._choosing, self._labels(), feature_names=self._names(), seed=self.bed.seed)
+
+        return self._on_x(name, "ceiling", make)
 
     def _least_squares(self, name: str) -> Candidate:
-        made = fit_least_squares(self._choosing, self._labels(), feature_names=self._names())
-        return Candidate(name, "ceiling", made, self.bed.x)
+        return self._on_x(
+            name, "ceiling", lambda: fit_least_squares(self._choosing, self._labels(), feature_names=self._names())
+        )
 
     def _mean_codes(self, name: str) -> Candidate:
         assert isinstance(self.bed, Testbed)
-        (made,) = self.bed.bench.mean_codes.values()
-        return Candidate(name, "ceiling", made, self.bed.x)
+        bed = self.bed
+        return self._on_x(name, "ceiling", lambda: next(iter(bed.bench.mean_codes.values())))
 
     def _names(self) -> tuple[str, ...]:
         features = self.bed.features

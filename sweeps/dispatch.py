@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 from ..report import Report
@@ -33,20 +34,32 @@ class Lost:
     reason: str
 
 
+@dataclass(frozen=True)
+class Ready:
+    """A worker that can take a task now and could not before: it has come up, or has come back."""
+
+
+Outcome = Report | Failed | Lost | Ready
+
+
 class Pool(Protocol):
-    """Workers, numbered from 0; one that was lost is there again when its loss has been told."""
+    """Workers, numbered from 0."""
 
     @property
     def size(self) -> int:
         """Number of workers."""
         ...
 
-    def submit(self, worker: int, task: Task) -> None:
-        """Give a task to an idle worker."""
+    def ready(self, worker: int) -> bool:
+        """Whether a worker takes a task; one that does not is told of by `wait` when it does."""
         ...
 
-    def wait(self) -> tuple[int, Report | Failed | Lost]:
-        """The next worker that is done, and with what."""
+    def submit(self, worker: int, task: Task) -> None:
+        """Give a task to a worker that is ready and has none."""
+        ...
+
+    def wait(self) -> tuple[int, Outcome]:
+        """The next worker that has news; one without a task may be lost too."""
         ...
 
     def close(self) -> None:
@@ -64,6 +77,7 @@ class Progress:
         failed: of them, those that have none and will not get one in this run.
         running: what each worker does.
         lost: how often a worker was lost.
+        damaged: files of results that cannot be read, and are computed anew.
     """
 
     total: dict[Place, int] = field(default_factory=dict)
@@ -71,6 +85,7 @@ class Progress:
     failed: Counter[Place] = field(default_factory=Counter)
     running: dict[int, Task] = field(default_factory=dict)
     lost: int = 0
+    damaged: tuple[Path, ...] = ()
 
 
 def dispatch(
@@ -106,28 +121,29 @@ def dispatch(
         progress.running[worker] = task
         pool.submit(worker, task)
 
-    for worker in range(pool.size):
-        give(worker)
-    while progress.running:
+    while True:
+        for worker in range(pool.size):
+            if worker not in progress.running and pool.ready(worker):
+                give(worker)
+        if not progress.running and not waiting:
+            return
         worker, outcome = pool.wait()
-        task = progress.running.pop(worker)
+        if isinstance(outcome, Ready):
+            continue
         if isinstance(outcome, Lost):
             progress.lost += 1
-            losses[task] += 1
             at.pop(worker, None)
+        task = progress.running.pop(worker, None)
+        if task is None:
+            continue  # lost while it had nothing to do
+        if isinstance(outcome, Lost):
+            losses[task] += 1
             if losses[task] <= retries:
                 waiting.setdefault(task.place, []).append(task)
-            else:
-                outcome = Failed(f"its worker was lost {losses[task]} times, the last time: {outcome.reason}")
-        if isinstance(outcome, Failed):
-            progress.failed[task.place] += 1
-            yield task, outcome
-        elif not isinstance(outcome, Lost):
-            progress.done[task.place] += 1
-            yield task, outcome
-        for idle in range(pool.size):
-            if idle not in progress.running:
-                give(idle)
+                continue
+            outcome = Failed(f"its worker was lost {losses[task]} times, the last time: {outcome.reason}")
+        (progress.failed if isinstance(outcome, Failed) else progress.done)[task.place] += 1
+        yield task, outcome
 
 
 def _next_place(last: Place | None, waiting: dict[Place, list[Task]], progress: Progress) -> Place | None:

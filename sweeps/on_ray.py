@@ -1,53 +1,92 @@
 """Workers that are actors of a Ray cluster, this machine's own or one at an address.
 
-Files of SAEs travel with the tasks, so that the machines need not share a disk; each needs fiducial installed. Reports come
-back to the machine that asked, which alone writes them.
+Each machine needs fiducial installed, in the version of the machine that asks. Files of SAEs travel with the tasks
+where a machine has not got them, so that no disk need be shared. Reports come back to the machine that asked, which
+alone writes them.
 """
 
-import shutil
+import os
 import tempfile
+import time
 import traceback
 from dataclasses import replace
+from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from .. import __version__
+from ..data.assets import path_sha256
 from ..report import Report
-from .dispatch import Failed, Lost
+from ..testbed_catalogue import SECRET_VARIABLE
+from .dispatch import Failed, Lost, Outcome, Ready
 from .plan import Task
 
-_FILES = ".safetensors", ".json", ".pt", ".yaml"
+OBJECT_STORE = 200 * 2**20  # of a cluster of this machine: reports are small, and SAEs do not travel there
+PATIENCE = 600.0  # seconds without any worker, after which nobody will come
+_FILES = ".safetensors", ".json", ".pt", ".pth", ".yaml"
+
+
+class NotInstalledError(ImportError, ValueError):
+    """An optional package is missing: bad input to a command, and an import that failed to a program."""
 
 
 class RayPool:
     """Actors that each keep the testbed of their place; meets `Pool`.
 
     Args:
-        size: actors; by default one for every CPU of the cluster.
+        size: actors; by default as many as the cluster has room for.
         address: of the cluster; None starts one on this machine, `auto` finds the one that runs here.
+        threads: of each actor, which is as many CPUs.
         gpus: of each actor, may be a part of one; testbeds then run on cuda.
+        shared: folder for what SAEs of one place share; actors that do not see it keep a folder of their machine's own.
         local_cpus: CPUs of a cluster that is started here; None counts them.
+        scorer: class of the actors.
+        patience: seconds to wait while there is no worker at all.
 
     Raises:
-        ImportError: ray is not installed.
+        NotInstalledError: ray is missing.
         ConnectionError: no cluster at the address.
+        ValueError: the cluster has no room for one actor.
     """
 
     def __init__(
-        self, size: int | None = None, *, address: str | None = None, gpus: float = 0.0, local_cpus: int | None = None
+        self,
+        size: int | None = None,
+        *,
+        address: str | None = None,
+        threads: int = 1,
+        gpus: float = 0.0,
+        shared: Path | None = None,
+        local_cpus: int | None = None,
+        scorer: type | None = None,
+        patience: float = PATIENCE,
     ) -> None:
+        if (size is not None and size < 1) or threads < 1 or gpus < 0:
+            raise ValueError(
+                f"at least one worker with one thread and no GPU less than none, got {size=}, {threads=}, {gpus=}"
+            )
         try:
-            import ray
+            self._ray: Any = import_module("ray")
         except ImportError:
-            raise ImportError("a cluster needs Ray: pip install 'fiducial[cluster]'") from None
-        self._ray: Any = ray
-        self._started = not ray.is_initialized()
+            raise NotInstalledError("a cluster needs Ray: pip install 'fiducial[cluster]'") from None
+        self._started = not self._ray.is_initialized()
         if self._started:
-            options: dict[str, Any] = {"address": address} if address else {"num_cpus": local_cpus}
-            ray.init(**options, include_dashboard=False, log_to_driver=False, configure_logging=False)
-        n = int(ray.cluster_resources().get("CPU", 1)) if size is None else size
-        self._actor = ray.remote(num_cpus=1, num_gpus=gpus, max_restarts=-1)(Scorer)
-        self._actors = [self._actor.remote(gpus > 0) for _ in range(max(1, n))]
-        self._running: dict[Any, int] = {}
+            _start(self._ray, address, local_cpus)
+        self._patience, self._travel = patience, address is not None
+        self._actors: list[Any] = []
+        self._running: dict[Any, tuple[int, Task | None]] = {}  # no task: it is being greeted
+        self._up: set[int] = set()
+        try:
+            room = _room(self._ray.cluster_resources(), threads, gpus)
+            remote = self._ray.remote(num_cpus=threads, num_gpus=gpus, max_restarts=0)(scorer or Scorer)
+            self._make = partial(remote.remote, threads, gpus > 0, shared, os.environ.get(SECRET_VARIABLE))
+            for worker in range(size or room):
+                self._actors.append(None)
+                self._hire(worker)
+        except BaseException:
+            self.close()
+            raise
 
     @property
     def size(self) -> int:
@@ -56,56 +95,124 @@ class RayPool:
 
     def pids(self) -> list[int]:
         """Process of each actor, once it is up."""
-        return self._ray.get([actor.pid.remote() for actor in self._actors])
+        return [one["pid"] for one in self._ray.get([actor.hello.remote() for actor in self._actors])]
+
+    def ready(self, worker: int) -> bool:
+        """Whether an actor has said that it is there."""
+        return worker in self._up
 
     def submit(self, worker: int, task: Task) -> None:
-        """Give a task to an idle actor, its SAE's files with it."""
-        self._running[self._actors[worker].score.remote(task, packed(Path(task.sae)))] = worker
+        """Give a task to an idle actor; its SAE's files with it where they may be missing."""
+        self._give(worker, task, self._travel)
 
-    def wait(self) -> tuple[int, Report | Failed | Lost]:
-        """The next actor that is done, and with what."""
-        (ready, *_), _ = self._ray.wait(list(self._running), num_returns=1)
-        worker = self._running.pop(ready)
-        try:
-            return worker, self._ray.get(ready)
-        except self._ray.exceptions.RayActorError as error:
-            return worker, Lost(" ".join(str(error).split())[:200])
+    def wait(self) -> tuple[int, Outcome]:
+        """The next actor that has news.
+
+        Raises:
+            ConnectionError: the cluster is gone, or no actor came up for a long time.
+            ValueError: an actor has another version of fiducial.
+        """
+        begun = time.monotonic()
+        while True:
+            try:
+                ready, _ = self._ray.wait(list(self._running), num_returns=1, timeout=1.0)
+            except self._ray.exceptions.RayError as error:
+                raise ConnectionError(f"the cluster is gone: {_line(error)}; run the sweep again to go on") from None
+            if not ready and not self._up and time.monotonic() - begun > self._patience:
+                have = self._ray.cluster_resources()
+                raise ConnectionError(
+                    f"no worker came up in {self._patience:.0f} seconds; the cluster has "
+                    f"{have.get('CPU', 0):g} CPUs and {have.get('GPU', 0):g} GPUs, perhaps others use them"
+                )
+            if ready and (news := self._news(ready[0])) is not None:
+                return news
 
     def close(self) -> None:
         """End all actors, and the cluster if it was started here."""
         for actor in self._actors:
-            self._ray.kill(actor)
+            if actor is not None:
+                self._ray.kill(actor)
+        self._actors, self._running = [], {}
         if self._started:
             self._ray.shutdown()
 
+    def _news(self, ready: Any) -> tuple[int, Outcome] | None:
+        worker, task = self._running.pop(ready)
+        try:
+            answer = self._ray.get(ready)
+        except self._ray.exceptions.RayTaskError as error:  # not what it computed, which it reports itself
+            return worker, Failed(_line(error), str(error))
+        except self._ray.exceptions.RayError as error:  # the actor, its machine or its memory
+            self._hire(worker)
+            return worker, Lost(_line(error))
+        if task is None:
+            if answer["version"] != __version__:
+                raise ValueError(
+                    f"the worker on {answer['host']} has fiducial {answer['version']}, this machine {__version__}: "
+                    "install one version everywhere"
+                )
+            self._up.add(worker)
+            return worker, Ready()
+        if answer is None:  # it has not got the SAE
+            self._give(worker, task, True)
+            return None
+        return worker, answer
+
+    def _give(self, worker: int, task: Task, files: bool) -> None:
+        sent = packed(Path(task.sae)) if files else None
+        self._running[self._actors[worker].score.remote(task, sent)] = worker, task
+
+    def _hire(self, worker: int) -> None:
+        """A new actor; it takes tasks when it has answered."""
+        self._up.discard(worker)
+        if self._actors[worker] is not None:
+            self._ray.kill(self._actors[worker])
+        self._actors[worker] = self._make()
+        self._running[self._actors[worker].hello.remote()] = worker, None
+
 
 class Scorer:
-    """An actor: scores tasks one after the other."""
+    """An actor: scores tasks one after the other.
 
-    def __init__(self, cuda: bool = False) -> None:
-        import os
+    Args:
+        threads: of torch and of other libraries.
+        cuda: score on a GPU.
+        shared: folder for what SAEs of one place share, if this machine sees it.
+        secret: of sealed worlds.
+    """
 
+    def __init__(
+        self, threads: int = 1, cuda: bool = False, shared: Path | None = None, secret: str | None = None
+    ) -> None:
         import torch
+        from threadpoolctl import threadpool_limits
+
+        from .work import Scoring
 
         os.environ["TQDM_DISABLE"] = "1"
-        torch.set_num_threads(1)
-        self._cuda = cuda
+        if secret is not None:
+            os.environ[SECRET_VARIABLE] = secret
+        torch.set_num_threads(threads)
+        threadpool_limits(threads)
+        if shared is not None and not shared.is_dir():
+            shared = Path(tempfile.gettempdir()) / f"fiducial-{os.getuid()}" / shared.name
+        self._score = Scoring(shared, "cuda" if cuda else "cpu")
 
-    def pid(self) -> int:
-        """Its process."""
-        import os
+    def hello(self) -> dict[str, Any]:
+        """Who it is."""
+        import platform
 
-        return os.getpid()
+        return {"pid": os.getpid(), "version": __version__, "host": platform.node()}
 
-    def score(self, task: Task, files: dict[str, bytes] | None) -> Report | Failed:
-        """The report of a task; what goes wrong is said."""
-        from .work import score_task
-
+    def score(self, task: Task, files: dict[str, bytes] | None) -> Report | Failed | None:
+        """The report of a task; what goes wrong is said. None if the SAE is not here."""
         with tempfile.TemporaryDirectory() as folder:
             try:
-                if files is not None and not Path(task.sae).exists():
+                if task.sha256 is not None and path_sha256(Path(task.sae)) != task.sha256:
+                    if files is None:
+                        return None
                     task = replace(task, sae=str(unpacked(files, Path(folder), task)))
-                return score_task(task, device="cuda" if self._cuda else "cpu")
+                return self._score(task)
             except Exception as error:  # said, and the sweep goes on with the others
                 return Failed(f"{type(error).__name__}: {error}", traceback.format_exc())
 
@@ -126,11 +233,36 @@ def packed(path: Path) -> dict[str, bytes] | None:
 def unpacked(files: dict[str, bytes], folder: Path, task: Task) -> Path:
     """Those files below a folder, under the name of the SAE; a single file stays one."""
     place = folder / Path(task.sae).name
-    if len(files) == 1 and Path(task.sae).name in files:
+    if set(files) == {place.name}:
         place.write_bytes(files[place.name])
         return place
-    shutil.rmtree(place, ignore_errors=True)
     for name, content in files.items():
         (place / name).parent.mkdir(parents=True, exist_ok=True)
         (place / name).write_bytes(content)
     return place
+
+
+def _start(ray: Any, address: str | None, local_cpus: int | None) -> None:
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # nothing is told to anybody
+    here = {"num_cpus": local_cpus, "object_store_memory": OBJECT_STORE, "include_dashboard": False}
+    try:
+        ray.init(**({"address": address} if address else here), log_to_driver=False, configure_logging=False)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise ConnectionError(f"no Ray cluster at {address or 'this machine'}: {_line(error)}") from None
+
+
+def _room(have: dict[str, float], threads: int, gpus: float) -> int:
+    """How many actors there is room for."""
+    room = int(have.get("CPU", 0) / threads)
+    if gpus:
+        room = min(room, int(have.get("GPU", 0) / gpus) if gpus < 1 else int(have.get("GPU", 0) // gpus))
+    if room < 1:
+        raise ValueError(
+            f"a worker asks for {threads} CPUs and {gpus:g} GPUs; "
+            f"the cluster has {have.get('CPU', 0):g} and {have.get('GPU', 0):g}"
+        )
+    return room
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__

@@ -20,17 +20,21 @@ Paths are relative to the file. The unit of work is one SAE on one testbed with 
 import glob
 import hashlib
 import json
+import os
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from ..data.assets import asset, path_sha256
+from ..data.assets import asset, list_assets, path_sha256
+from ..games.synthetic import Synthetic, named_config
+from ..games.synthetic_sealed import sealed_world
 from ..metrics import METRICS
+from ..models.toy_superposition import TOY_MODELS
 from ..scoring import check_metrics
-from ..testbed_catalogue import check_testbed
+from ..testbed_catalogue import SEALED, SECRET_VARIABLE, check_testbed
 from ..testbed_specs import SPECS
 
 SCHEMA = 1  # raised when a result of the same task would come out otherwise
@@ -67,6 +71,7 @@ class Task:
         kind: see `load_dictionary`; None is guessed.
         sha256: of its file or folder; None for a release.
         metrics: names.
+        truth: checksum of the testbed: of its model and controls that ship, or of the secret of a sealed world.
     """
 
     place: Place
@@ -75,6 +80,7 @@ class Task:
     kind: str | None
     sha256: str | None
     metrics: tuple[str, ...]
+    truth: str = ""
 
     @property
     def key(self) -> str:
@@ -82,6 +88,7 @@ class Task:
         facts = {
             "schema": SCHEMA,
             "testbed": self.place.testbed,
+            "truth": self.truth,
             "games": self.place.games,
             "seed": self.place.seed,
             "sae": self.sha256 or self.sae,
@@ -164,11 +171,40 @@ def _tasks(bed: Mapping[str, Any], path: Path) -> list[Task]:
     metrics = tuple(check_metrics(asked))
     kind = _typed(bed, "kind", str, where, "") or None
     saes = _saes(_listed(bed, "saes", str, where, []), name, path, where)
+    truth, checksums = truth_of(name), {sae: path_sha256(Path(sae)) for sae in saes.values()}
     return [
-        Task(Place(name, games, seed), sae, short, kind, path_sha256(Path(sae)), metrics)
+        Task(Place(name, games, seed), sae, short, kind, checksums[sae], metrics, truth)
         for seed in dict.fromkeys(seeds)
         for short, sae in saes.items()
     ]
+
+
+def truth_of(testbed: str) -> str:
+    """Checksum of what a testbed is made of, so that results on another model or of another secret are others.
+
+    Raises:
+        ValueError: a sealed world without its secret in the environment.
+    """
+    if testbed in SPECS:
+        spec, shipped = SPECS[testbed], list_assets()
+        names = (spec.model, spec.probes, *spec.twin_dictionaries.values(), *spec.controls.values())
+        facts: Any = {"game": spec.game().version, **{name: shipped[name]["files"] for name in names if name}}
+    else:
+        facts = _planted_version(testbed)
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _planted_version(testbed: str) -> str:
+    if testbed.startswith(SEALED):
+        secret = os.environ.get(SECRET_VARIABLE)
+        if secret is None:
+            raise ValueError(
+                f"{testbed} is made from a secret of yours: put it into the environment as {SECRET_VARIABLE}"
+            )
+        return sealed_world(testbed.removeprefix(SEALED), secret).commitment
+    if testbed in TOY_MODELS:
+        return json.dumps(asdict(TOY_MODELS[testbed]), sort_keys=True)
+    return Synthetic.version_of(named_config(testbed))
 
 
 def _saes(named: Sequence[str], testbed: str, path: Path, where: str) -> dict[str, str]:

@@ -13,9 +13,10 @@ from typing import Any
 from ..report import Report
 from .dispatch import Failed, Lost
 from .plan import Task
-from .work import score_task
+from .work import Scoring
 
 MOST = 4  # each process holds up to 2 GB
+PATIENCE = 5.0  # seconds that a worker has to end when it is told to
 
 
 def default_workers() -> int:
@@ -29,59 +30,88 @@ class ProcessPool:
     Args:
         size: how many.
         threads: of each.
-        score: what a worker does with a task; a function of a module, so that a process can import it.
+        score: what a worker does with a task; can be pickled, so that a process can import it.
 
     Raises:
         ValueError: fewer than one.
     """
 
-    def __init__(self, size: int, threads: int = 1, score: Callable[[Task], Report] = score_task) -> None:
+    def __init__(self, size: int, threads: int = 1, score: Callable[[Task], Report] | None = None) -> None:
         if size < 1 or threads < 1:
             raise ValueError(f"at least one worker with one thread, got {size} and {threads}")
         self._context = multiprocessing.get_context("spawn")  # a forked torch may hang
-        self._threads, self._score = threads, score
-        self._workers = [self._start() for _ in range(size)]
+        self._threads, self._score = threads, score or Scoring()
+        self._workers: dict[int, tuple[Any, Connection]] = {}
+        for number in range(size):
+            self._start(number)
+        self._size = size
 
     @property
     def size(self) -> int:
         """Number of workers."""
-        return len(self._workers)
+        return self._size
 
     @property
     def pids(self) -> list[int | None]:
-        """Process of each worker."""
-        return [process.pid for process, _ in self._workers]
+        """Process of each worker; None for one that ended and is not needed."""
+        return [self._workers[i][0].pid if i in self._workers else None for i in range(self.size)]
+
+    def ready(self, worker: int) -> bool:
+        """Always: a process that ended is started anew when there is a task for it."""
+        return True
 
     def submit(self, worker: int, task: Task) -> None:
         """Give a task to an idle worker."""
+        if worker not in self._workers:
+            self._start(worker)
         with suppress(BrokenPipeError, ConnectionResetError):  # it ended while idle; `wait` finds that and says so
             self._workers[worker][1].send(task)
 
     def wait(self) -> tuple[int, Report | Failed | Lost]:
         """The next worker that is done, and with what."""
-        (ready, *_) = wait([connection for _, connection in self._workers])
-        number = next(i for i, (_, connection) in enumerate(self._workers) if connection is ready)
+        numbers = {id(connection): number for number, (_, connection) in self._workers.items()}
+        (ready, *_) = wait([connection for _, connection in self._workers.values()])
+        number = numbers[id(ready)]
         process, connection = self._workers[number]
         try:
             return number, connection.recv()
-        except (EOFError, ConnectionResetError):
-            process.join()
-            self._workers[number] = self._start()
-            return number, Lost(f"its process ended with {process.exitcode}")
+        except (EOFError, OSError):  # it ended, perhaps in the middle of its answer
+            _end(process)
+            connection.close()
+            del self._workers[number]
+            return number, Lost(_how_it_ended(process.exitcode))
 
     def close(self) -> None:
         """End all workers, whatever they are doing."""
-        for process, connection in self._workers:
+        for process, _ in self._workers.values():
             process.terminate()
-            process.join()
+        for process, connection in self._workers.values():
+            _end(process)
             connection.close()
+        self._workers = {}
 
-    def _start(self) -> tuple[Any, Connection]:
+    def _start(self, number: int) -> None:
         ours, theirs = self._context.Pipe()
         process = self._context.Process(target=_serve, args=(theirs, self._threads, self._score), daemon=True)
         process.start()
         theirs.close()
-        return process, ours
+        self._workers[number] = process, ours
+
+
+def _end(process: Any) -> None:
+    process.join(PATIENCE)
+    if process.is_alive():  # it does not listen
+        process.kill()
+        process.join()
+
+
+def _how_it_ended(code: int | None) -> str:
+    if code is not None and code < 0:
+        with suppress(ValueError):
+            name = signal.Signals(-code).name
+            memory = ", as the system does when memory runs out" if name == "SIGKILL" else ""
+            return f"its process was ended by {name}{memory}"
+    return f"its process ended with {code}"
 
 
 def _serve(connection: Connection, threads: int, score: Callable[[Task], Report]) -> None:

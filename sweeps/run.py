@@ -1,5 +1,6 @@
 """A sweep from its plan to its results: what is there is not computed again, what comes is written whole."""
 
+import errno
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -11,7 +12,7 @@ from ..report import Report, write_atomically
 from .dispatch import Failed, Pool, Progress, dispatch
 from .plan import SweepPlan, Task
 
-LOCK, FAILURES = ".sweep.lock", "failures.json"
+LOCK, FAILURES, SHARED = ".sweep.lock", "failures.json", ".shared"
 
 
 @dataclass(frozen=True)
@@ -23,12 +24,14 @@ class SweepResult:
         failures: reason by task.
         computed: results that this run added.
         lost: workers that were lost on the way.
+        damaged: files that were there but no reports, and were computed anew.
     """
 
     reports: Mapping[Task, Report]
     failures: Mapping[Task, Failed]
     computed: int
     lost: int
+    damaged: tuple[Path, ...] = ()
 
 
 def sweep(
@@ -53,12 +56,23 @@ def sweep(
 
     Raises:
         ValueError: the folder is a file, or another sweep is at work in it.
+        OSError: a result cannot be written.
     """
     with locked(plan.out):
-        reports = {task: report for task in plan.tasks if (report := kept(plan.out / task.file, task)) is not None}
+        for torn in plan.out.rglob(".*.tmp"):  # of a sweep that was killed while it wrote
+            torn.unlink(missing_ok=True)
+        reports: dict[Task, Report] = {}
+        damaged: list[Path] = []
+        for task in plan.tasks:
+            report = kept(plan.out / task.file, task)
+            if report is not None:
+                reports[task] = report
+            elif (plan.out / task.file).exists():
+                damaged.append(plan.out / task.file)
         left = [task for task in plan.tasks if task not in reports]
         progress = Progress({place: len(tasks) for place, tasks in plan.places.items()})
         progress.done.update(task.place for task in reports)
+        progress.damaged = tuple(damaged)
         started(progress)
         failures: dict[Task, Failed] = {}
         if left:
@@ -68,15 +82,13 @@ def sweep(
                     if isinstance(outcome, Failed):
                         failures[task] = outcome
                     else:
-                        marked = replace(outcome, provenance={**outcome.provenance, "sweep": task.key})
-                        marked.to_json(plan.out / task.file)
-                        reports[task] = Report.from_json(plan.out / task.file)
+                        reports[task] = _written(plan.out / task.file, task, outcome)
                     told(task, outcome)
             finally:
                 pool.close()
         _write_failures(plan.out / FAILURES, failures)
         ordered = {task: reports[task] for task in plan.tasks if task in reports}
-        return SweepResult(ordered, failures, len(left) - len(failures), progress.lost)
+        return SweepResult(ordered, failures, len(left) - len(failures), progress.lost, tuple(damaged))
 
 
 def kept(path: Path, task: Task) -> Report | None:
@@ -88,6 +100,23 @@ def kept(path: Path, task: Task) -> Report | None:
     except (ValueError, KeyError, TypeError, OSError):  # of an older version, or not ours: computed anew
         return None
     return report if report.provenance.get("sweep") == task.key else None
+
+
+def _written(path: Path, task: Task, report: Report) -> Report:
+    """The report as it stands in its file.
+
+    Raises:
+        OSError: it cannot be written; what is there already stays.
+    """
+    marked = replace(report, provenance={**report.provenance, "sweep": task.key})
+    try:
+        marked.to_json(path)
+    except OSError as error:
+        why = "the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else error.strerror or str(error)
+        raise OSError(
+            f"{path} cannot be written: {why}; all earlier results are whole, so the same command goes on from there"
+        ) from error
+    return Report.from_json(path)
 
 
 @contextmanager

@@ -1,25 +1,42 @@
-"""One task of a sweep: load the SAE, score it, give the report as text. What is shared between SAEs is kept.
+"""One task of a sweep: load the SAE, score it, give the report. What is shared between SAEs is kept.
 
 A worker keeps the testbed of its last place, with its captures, probes and the scores of floors and ceilings, so that
-only the first SAE of a place pays for them.
+only the first SAE of a place pays for them; the scores are also kept in files, for other workers and later runs.
 """
 
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from ..evaluation import evaluate
 from ..models.loading import load_dictionary
+from ..provenance import provenance
 from ..report import Report
 from ..testbed_catalogue import testbed
-from .plan import Place, Task
+from .plan import SCHEMA, Place, Task
+from .shared import SharedScores
 
 _kept: dict[tuple[Place, str], Any] = {}  # of a worker: one testbed at a time, since each may fill gigabytes
 
 
-def score_task(task: Task, device: str = "cpu") -> Report:
-    """The report of one task, scored on a torch device."""
-    bed = _bed(task.place, device)
-    dictionary = load_dictionary(task.sae, task.kind, name=task.name)
-    return evaluate(dictionary, bed, task.metrics, seed=task.place.seed, sha256=task.sha256)
+@dataclass(frozen=True)
+class Scoring:
+    """What a worker does with tasks; can be pickled.
+
+    Attributes:
+        shared: folder for the scores of floors and ceilings; None keeps them in the worker only.
+        device: torch device.
+    """
+
+    shared: Path | None = None
+    device: str = "cpu"
+
+    def __call__(self, task: Task) -> Report:
+        """The report of a task."""
+        bed = _bed(task.place, self.device)
+        dictionary = load_dictionary(task.sae, task.kind, name=task.name)
+        kept = None if self.shared is None else SharedScores(self.shared, _facts(task, bed.device))
+        return evaluate(dictionary, bed, task.metrics, seed=task.place.seed, sha256=task.sha256, kept=kept)
 
 
 def _bed(place: Place, device: str) -> Any:
@@ -27,3 +44,16 @@ def _bed(place: Place, device: str) -> Any:
         _kept.clear()
         _kept[place, device] = testbed(place.testbed, n_games=place.games, seed=place.seed, device=device)
     return _kept[place, device]
+
+
+def _facts(task: Task, device: str) -> dict[str, Any]:
+    """What floors and ceilings of a place depend on."""
+    place = task.place
+    return {
+        "schema": SCHEMA,
+        "testbed": place.testbed,
+        "truth": task.truth,
+        "games": place.games,
+        "device": device,
+        **provenance(seed=place.seed),
+    }
