@@ -21,13 +21,14 @@ Differences from published code (see `coverage_karvonen.py`, which reproduces it
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .counts import best_thresholds, counts_by_game, f1_score, sort_codes
-from .grouping import Averages, resampled, resampled_sums, shuffled_games, vocabulary
+from .grouping import Averages, Vocabulary, resampled, resampled_sums, shuffled_games, vocabulary
 from .inputs import Labels, Latents, as_codes, as_games, as_label_bits, as_split
 from .properties import Properties
 from .score import Score
@@ -148,38 +149,7 @@ def coverage(
     thresholds = pairs.threshold_at(best, columns)
     chosen = np.where(pairs.on[best, columns] > 0, best, -1)
     on, tp, positives = counts_by_game(ordered[1], side_bits[1], side_games[1], chosen, thresholds)
-    train_positives, n_positive = side_bits[0].positives, positives.sum(0)
-    rare = np.minimum(train_positives, n_positive) < min_positives
-    rare |= (positives > 0).sum(0) < min(min_games, len(positives))
-    averages = Averages.over(words, ~rare)
-
-    value = f1_score(tp.sum(0), on.sum(0), n_positive)
-    sums = [resampled_sums(counts, n_resamples, seed) for counts in (tp, on, positives)]
-    # A resample without a positive of a feature says nothing of it: its value stands in, not a 0. And F1 is concave in
-    # its counts, so that where few games hold a feature it falls under resampling; the spread is kept, the fall is not.
-    replicates = np.where(sums[2] > 0, f1_score(*sums), value)
-    replicates = np.clip(replicates + (value - replicates.mean(axis=0)), 0, 1)
-    spread = resampled(averages.groups, averages.by_group(replicates))
-    limits = np.quantile(replicates, [0.025, 0.975], axis=0)
-    always_on = f1_score(n_positive, np.full(len(n_positive), len(sides[1])), n_positive)
-    floors = {"always on": averages.of(always_on)}
-    table: dict[str, list[Any]] = {
-        "feature": list(words.names),
-        "group": words.group_names,
-        "value": value.tolist(),
-        "low": limits[0].tolist(),
-        "high": limits[1].tolist(),
-        "floor": always_on.tolist(),
-        "positives": n_positive.tolist(),
-        "train_positives": train_positives.tolist(),
-        "rare": rare.tolist(),
-        "latent": [int(i) if i >= 0 else None for i in chosen],
-        "threshold": [float(v) if i >= 0 else None for i, v in zip(chosen, thresholds, strict=True)],
-        "precision": (tp.sum(0) / np.maximum(on.sum(0), 1)).tolist(),
-        "recall": (tp.sum(0) / np.maximum(n_positive, 1)).tolist(),
-        "train_value": pairs.f1[best, columns].tolist(),
-        "train_auroc": [None if np.isnan(v) else float(v) for v in pairs.auroc[best, columns]],
-    }
+    shuffled = None
     if null:
         swapped = [
             side.take(shuffled_games(g, seed + i))
@@ -191,8 +161,95 @@ def coverage(
         null_limits = null_pairs.threshold_at(null_best, columns)
         counts = counts_by_game(ordered[1], swapped[1], side_games[1], null_chosen, null_limits)
         shuffled = f1_score(counts[1].sum(0), counts[0].sum(0), counts[2].sum(0))
-        floors["shuffled games"] = averages.of(shuffled)
-        table["shuffled"] = shuffled.tolist()
+    found = CoverageCounts(
+        chosen,
+        thresholds,
+        pairs.f1[best, columns],
+        pairs.auroc[best, columns],
+        side_bits[0].positives,
+        on,
+        tp,
+        positives,
+        shuffled,
+        int(side_games[0].max()) + 1,
+        len(sides[1]),
+    )
+    return coverage_from(
+        found, words, min_positives=min_positives, min_games=min_games, n_resamples=n_resamples, seed=seed
+    )
+
+
+@dataclass(frozen=True)
+class CoverageCounts:
+    """All that coverage reads off a sample, however it was gone through.
+
+    Attributes:
+        chosen: int64 [F], latent of each feature; -1 for none.
+        thresholds: float32 [F].
+        train_f1: float64 [F], of these pairs where they were chosen.
+        train_auroc: float64 [F], likewise; NaN where the label is constant.
+        train_positives: int64 [F].
+        on: integer [G, F], predictions in every test game.
+        tp: integer [G, F], those that are right.
+        positives: integer [G, F].
+        shuffled: float64 [F], F1 of the same procedure with labels swapped between games; None leaves that floor out.
+        n_train_games: games to choose on.
+        n_test_rows: positions that are reported on.
+    """
+
+    chosen: NDArray[np.int64]
+    thresholds: NDArray[np.float32]
+    train_f1: NDArray[np.float64]
+    train_auroc: NDArray[np.float64]
+    train_positives: NDArray[np.int64]
+    on: NDArray[np.integer]
+    tp: NDArray[np.integer]
+    positives: NDArray[np.integer]
+    shuffled: NDArray[np.float64] | None
+    n_train_games: int
+    n_test_rows: int
+
+
+def coverage_from(
+    found: CoverageCounts, words: Vocabulary, *, min_positives: int, min_games: int, n_resamples: int, seed: int
+) -> Score:
+    """The held-out score from its counts; arguments as in `coverage`."""
+    tp, on, n_positive = (counts.sum(0, dtype=np.int64) for counts in (found.tp, found.on, found.positives))
+    train_positives, n_games = found.train_positives, len(found.positives)
+    rare = np.minimum(train_positives, n_positive) < min_positives
+    rare |= (found.positives > 0).sum(0) < min(min_games, n_games)
+    averages = Averages.over(words, ~rare)
+
+    value = f1_score(tp, on, n_positive)
+    sums = [resampled_sums(counts, n_resamples, seed) for counts in (found.tp, found.on, found.positives)]
+    # A resample without a positive of a feature says nothing of it: its value stands in, not a 0. And F1 is concave in
+    # its counts, so that where few games hold a feature it falls under resampling; the spread is kept, the fall is not.
+    replicates = np.where(sums[2] > 0, f1_score(*sums), value)
+    replicates = np.clip(replicates + (value - replicates.mean(axis=0)), 0, 1)
+    spread = resampled(averages.groups, averages.by_group(replicates))
+    limits = np.quantile(replicates, [0.025, 0.975], axis=0)
+    always_on = f1_score(n_positive, np.full(len(n_positive), found.n_test_rows), n_positive)
+    floors = {"always on": averages.of(always_on)}
+    table: dict[str, list[Any]] = {
+        "feature": list(words.names),
+        "group": words.group_names,
+        "value": value.tolist(),
+        "low": limits[0].tolist(),
+        "high": limits[1].tolist(),
+        "floor": always_on.tolist(),
+        "positives": n_positive.tolist(),
+        "train_positives": train_positives.tolist(),
+        "rare": rare.tolist(),
+        "latent": [int(i) if i >= 0 else None for i in found.chosen],
+        "threshold": [float(v) if i >= 0 else None for i, v in zip(found.chosen, found.thresholds, strict=True)],
+        "precision": (tp / np.maximum(on, 1)).tolist(),
+        "recall": (tp / np.maximum(n_positive, 1)).tolist(),
+        "train_value": found.train_f1.tolist(),
+        "train_auroc": [None if np.isnan(v) else float(v) for v in found.train_auroc],
+    }
+    if found.shuffled is not None:
+        floors["shuffled games"] = averages.of(found.shuffled)
+        table["shuffled"] = found.shuffled.tolist()
     by_group = averages.by_group(value)
     return Score(
         metric="coverage",
@@ -203,7 +260,7 @@ def coverage(
         group_intervals=spread.group_intervals,
         features=table,
         floors=floors,
-        protocol=protocol,
+        protocol="held-out",
         version=PROPERTIES["coverage"].version,
         details={
             "n_scored": int((~rare).sum()),
@@ -211,9 +268,9 @@ def coverage(
             "min_positives": min_positives,
             "min_games": min_games,
             "groups_without_scored_features": [g for g in words.groups if g not in averages.groups],
-            "n_train_games": int(side_games[0].max()) + 1,
-            "n_test_games": int(side_games[1].max()) + 1,
-            "n_test_positions": len(sides[1]),
+            "n_train_games": found.n_train_games,
+            "n_test_games": n_games,
+            "n_test_positions": found.n_test_rows,
             "group_floors": dict(zip(averages.groups, averages.by_group(always_on).tolist(), strict=True)),
         },
         replicates=spread.replicates,

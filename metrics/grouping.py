@@ -7,10 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from .score import game_weights, interval
+from .score import compact_game_weights, game_weights, interval
 
 if TYPE_CHECKING:
     from ..games.features import FeatureSet
+
+
+SMALL = 1 << 23
+"""Weights of a bootstrap (resamples times games) that may be held as floats at once."""
 
 
 @dataclass(frozen=True)
@@ -169,9 +173,23 @@ def resampled(groups: Sequence[str], by_group: NDArray[np.float64]) -> Resampled
 
 
 def resampled_sums(counts: NDArray[np.integer], n_resamples: int, seed: int) -> NDArray[np.float64]:
-    """Sums over resampled games, float64 [n_resamples, ...], of counts [G, ...] per game."""
-    weights = game_weights(len(counts), n_resamples, seed)
-    return np.tensordot(weights, counts.astype(np.float64), 1)
+    """Sums over resampled games, float64 [n_resamples, ...], of counts [G, ...] per game.
+
+    For many games neither the weights nor the counts are ever held as floats as a whole. The weights are the same,
+    and sums of integers are exact, so that nothing in the result tells which way they were added; sums of floats may
+    differ in their last bits.
+    """
+    if n_resamples * len(counts) <= SMALL:
+        weights = game_weights(len(counts), n_resamples, seed)
+        return np.tensordot(weights, counts.astype(np.float64), 1)
+    weights = compact_game_weights(len(counts), n_resamples, seed)
+    flat = counts.reshape(len(counts), -1)
+    sums = np.zeros((n_resamples, flat.shape[1]))
+    step = max(1, SMALL // (8 * max(n_resamples, flat.shape[1])))
+    for start in range(0, len(counts), step):
+        part = slice(start, start + step)
+        sums += weights[:, part].astype(np.float64) @ flat[part].astype(np.float64)
+    return sums.reshape(n_resamples, *counts.shape[1:])
 
 
 def shuffled_games(games: NDArray[np.int64], seed: int) -> NDArray[np.int64]:

@@ -77,6 +77,30 @@ def mixed_votes(indptr: Any, indices: Any, values: Any, limits: Any, masks: Any,
 
 
 @njit(cache=True, nogil=True)
+def add_agreement(predicted: Any, true: Any, games: Any, on: Any, tp: Any) -> Any:
+    """Add predictions and true ones among them to tables per game and feature, of any integer type.
+
+    Args:
+        predicted: uint64 [n, W].
+        true: uint64 [W, n].
+        games: int64 [n].
+        on: integer [G, F].
+        tp: integer [G, F].
+    """
+    for row in range(len(predicted)):
+        game = games[row]
+        for w in range(predicted.shape[1]):
+            word = predicted[row, w]
+            hits = word & true[w, row]
+            while word:
+                on[game, 64 * w + lowest_bit(word)] += 1
+                word &= word - ONE
+            while hits:
+                tp[game, 64 * w + lowest_bit(hits)] += 1
+                hits &= hits - ONE
+
+
+@njit(cache=True, nogil=True)
 def agreement_by_game(predicted: Any, true: Any, games: Any, n_games: Any, n_features: Any) -> Any:
     """Predictions and true ones among them per game and feature, int64 [G, F] each.
 
@@ -89,15 +113,5 @@ def agreement_by_game(predicted: Any, true: Any, games: Any, n_games: Any, n_fea
     """
     on = np.zeros((n_games, n_features), np.int64)
     tp = np.zeros((n_games, n_features), np.int64)
-    for row in range(len(predicted)):
-        game = games[row]
-        for w in range(predicted.shape[1]):
-            word = predicted[row, w]
-            hits = word & true[w, row]
-            while word:
-                on[game, 64 * w + lowest_bit(word)] += 1
-                word &= word - ONE
-            while hits:
-                tp[game, 64 * w + lowest_bit(hits)] += 1
-                hits &= hits - ONE
+    add_agreement(predicted, true, games, on, tp)
     return on, tp

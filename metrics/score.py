@@ -93,6 +93,29 @@ def game_weights(n_games: int, n_resamples: int, seed: int) -> NDArray[np.float6
     return weights
 
 
+@lru_cache(maxsize=1)
+def compact_game_weights(n_games: int, n_resamples: int, seed: int) -> NDArray[np.unsignedinteger[Any]]:
+    """The weights of `game_weights`, drawn some resamples at a time and kept in one byte each where they fit.
+
+    Raises:
+        ValueError: fewer than two games.
+    """
+    if n_games < 2:
+        raise ValueError(f"an interval over games needs at least 2 games, got {n_games}")
+    generator = np.random.default_rng(seed)
+    shares = np.full(n_games, 1 / n_games)
+    weights: NDArray[np.unsignedinteger[Any]] = np.empty((n_resamples, n_games), np.uint8)
+    step = max(1, (1 << 21) // n_games)
+    for start in range(0, n_resamples, step):
+        # The generator draws one resample after the other, so that parts give the numbers of the whole.
+        drawn = generator.multinomial(n_games, shares, size=min(step, n_resamples - start))
+        if drawn.max() > np.iinfo(weights.dtype).max:
+            weights = weights.astype(np.uint32)
+        weights[start : start + step] = drawn
+    weights.setflags(write=False)
+    return weights
+
+
 def interval(replicates: NDArray[np.float64]) -> tuple[float, float]:
     """95 % percentile interval of bootstrap replicates; NaN without any."""
     if not len(replicates):

@@ -294,3 +294,43 @@ def positives_of(words: Any, wanted: Any, totals: Any) -> Any:
                 while word:
                     totals[64 * w + lowest_bit(word)] += 1
                     word &= word - ONE
+
+
+@njit(cache=True, nogil=True)
+def add_pairs_by_game(
+    indptr: Any, indices: Any, values: Any, words: Any, games: Any, pointers: Any, features: Any, limits: Any,
+    on: Any, tp: Any,
+) -> Any:  # fmt: skip
+    """Add, per game, predictions `value >= limit` of the one latent of each feature, and the right ones among them.
+
+    Args:
+        indptr: int64 [n + 1].
+        indices: int32 [nnz].
+        values: float32 [nnz].
+        words: uint64 [W, n].
+        games: int64 [n].
+        pointers: int64 [L + 1]: features pointers[l] to pointers[l + 1] have chosen latent l.
+        features: int64, features in order of their latent.
+        limits: float32, their thresholds, all > 0.
+        on: integer [G, F].
+        tp: integer [G, F].
+    """
+    for row in range(len(indptr) - 1):
+        game = games[row]
+        for e in range(indptr[row], indptr[row + 1]):
+            for k in range(pointers[indices[e]], pointers[indices[e] + 1]):
+                if values[e] >= limits[k]:
+                    f = features[k]
+                    on[game, f] += 1
+                    tp[game, f] += (words[f // 64, row] >> np.uint64(f % 64)) & ONE
+
+
+@njit(cache=True, nogil=True)
+def add_bits_by_game(words: Any, games: Any, out: Any) -> Any:
+    """Add the set bits of words [W, n] to a table per game and feature, integer [G, F]."""
+    for w in range(words.shape[0]):
+        for row in range(words.shape[1]):
+            word = words[w, row]
+            while word:
+                out[games[row], 64 * w + lowest_bit(word)] += 1
+                word &= word - ONE
