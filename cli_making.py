@@ -155,16 +155,33 @@ def train_sae(
     twin: Annotated[bool, typer.Option(help="On the randomly initialised twin.")] = False,
     frozen_decoder: Annotated[bool, typer.Option(help="Control: the decoder stays random.")] = False,
     ship: Annotated[bool, typer.Option(help="Also replace the shipped asset and its card.")] = False,
+    score_every: Annotated[
+        int, typer.Option(help="Score it on its way, every so many steps of 1,024 rows; 0 does not.", min=0)
+    ] = 0,
+    score_metrics: Annotated[str, typer.Option(help="What is scored on the way, comma-separated.")] = "coverage",
+    score_games: Annotated[int, typer.Option(help="Games that are scored on the way, none trained on.", min=8)] = 100,
     quiet: Quiet = False,
 ) -> None:
     """Train an SAE with sae_lens on activations with known truth."""
     hush(quiet)
     check_folder(out)
+    from .cli_curves import score_along
     from .models.loading_sae_lens import load_sae_lens_folder
     from .shipping import train_shipped_sae
     from .testbed_specs import DEFAULT_TESTBED
     from .zoo import told
 
+    made = {
+        "latents": latents,
+        "k": k,
+        "samples": samples,
+        "seed": seed,
+        "twin": twin,
+        "frozen_decoder": frozen_decoder,
+        "activations": None if activations is None else str(activations),
+    }
+    name = testbed or DEFAULT_TESTBED
+    watch = score_along(name, twin, score_every, score_metrics, score_games, made) if score_every else None
     path = train_shipped_sae(
         arch,
         testbed or DEFAULT_TESTBED,
@@ -178,6 +195,7 @@ def train_sae(
         frozen_decoder=frozen_decoder,
         ship=ship,
         progress=not quiet,
+        watch=watch,
     )
     training = load_sae_lens_folder(path, path.name).training
     typer.echo(f"wrote {path}: {told(training, k)}")

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from .games.transcripts import Game
 from .metrics.score import Score
 from .model_testbed import TWIN_SEED
 from .models.capture import capture, model_activations
+from .models.dictionary import Dictionary
 from .models.move_sources import Mixed, RandomPlay
 from .models.nodes import read_nodes
 from .models.recipes import MODEL_RECIPES, ModelRecipe
@@ -36,6 +37,8 @@ PROBE_SEED = 20_000  # games that probes are fitted on
 ROWS_IN_MEMORY = 1_000_000
 SITE_ROWS = 20_000  # prompts that SAEs of an IOI site see, again and again, as in the published comparison
 ENGINE_PART = 250  # engine games a file
+# From an architecture and its folder: more arguments of `train_sae`, and what is called with the SAE at the end.
+Watcher = Callable[[str, Path], tuple[Mapping[str, Any], Callable[[Dictionary], object]]]
 
 
 def train_shipped_model(
@@ -232,6 +235,7 @@ def train_shipped_sae(
     frozen_decoder: bool = False,
     ship: bool = False,
     progress: bool = True,
+    watch: Watcher | None = None,
 ) -> Path:
     """Train an SAE on a testbed's activations and save it as a sae_lens folder.
 
@@ -248,6 +252,7 @@ def train_shipped_sae(
         frozen_decoder: control whose decoder stays random.
         ship: replace the shipped assets, and write their cards.
         progress: show a bar.
+        watch: looks at each SAE on its way, such as `curves.checkpoints.ScoreLog`.
 
     Returns:
         The last folder written.
@@ -266,6 +271,7 @@ def train_shipped_sae(
     for one in (name.strip() for name in arch.split(",")):
         short = ("twin-" if twin else "frozen-" if frozen_decoder else "") + one
         folder = out / bed.name / short
+        looks, done = ({}, lambda made: made) if watch is None else watch(one, folder)
         dictionary = train_sae(
             one,
             data,
@@ -279,7 +285,9 @@ def train_shipped_sae(
             name=short,
             metadata={"model_name": source.name, "hook_name": bed.hook},
             progress=progress,
+            **looks,
         )
+        done(dictionary)
         if ship and isinstance(bed, Testbed):
             flags = (" --twin" if twin else "") + (" --frozen-decoder" if frozen_decoder else "")
             command = (

@@ -3,7 +3,7 @@
 Values are an array [samples, dictionaries] of one metric, every sample scored on games of its own.
 
 Rank       Kendall's tau-b and Spearman's rho; NaN where all dictionaries are equal.
-Interval   Student's t over samples that share no game, cut at 1; NaN for one sample.
+Interval   Student's t over samples that share no game, cut at 1; NaN below three samples.
 Detectable the smallest true difference of two dictionaries that one sample of this size tells from 0 with 80 % power at
            5 % (two-sided), (1.960 + 0.842) times the standard deviation of a paired difference. What a sample does to
            all dictionaries alike cancels in a pair, so that deviation comes from what is left of the values when the
@@ -56,13 +56,16 @@ def _correlation(statistic: Callable[..., Any], one: NDArray[np.floating], other
 
 
 def mean_over_samples(values: NDArray[np.floating], *, highest: float = math.inf) -> Mean:
-    """Mean of independent values with Student's interval, cut at `highest`; NaN are left out."""
+    """Mean of independent values with Student's interval, cut at `highest`; NaN are left out.
+
+    Below three values there is no interval: two ranks often agree by chance, and then it would have no width.
+    """
     kept = np.asarray(values, np.float64)[~np.isnan(values)]
     if not len(kept):
         return Mean(float("nan"), float("nan"), float("nan"), 0)
     mean = float(kept.mean())
-    if len(kept) < 2:
-        return Mean(mean, float("nan"), float("nan"), 1)
+    if len(kept) < 3:
+        return Mean(mean, float("nan"), float("nan"), len(kept))
     margin = float(_stats().t.ppf(0.975, len(kept) - 1) * kept.std(ddof=1) / math.sqrt(len(kept)))
     return Mean(mean, max(mean - margin, -highest), min(mean + margin, highest), len(kept))
 
@@ -89,8 +92,8 @@ def agreement_between(
     if not len(values) or np.isnan(values).all():
         return mean_over_samples(np.empty(0))
     mean = float(np.nanmean(values))
-    apart = mean_over_samples(np.array([found[i, i + 1] for i in range(0, len(samples) - 1, 2)]), highest=1.0)
-    margin = (apart.high - apart.low) / 2 if apart.high < 1 else apart.value - apart.low
+    apart = mean_over_samples(np.array([found[i, i + 1] for i in range(0, len(samples) - 1, 2)]))
+    margin = apart.high - apart.value
     return Mean(mean, max(mean - margin, -1.0), min(mean + margin, 1.0), int((~np.isnan(values)).sum()))
 
 

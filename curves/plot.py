@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from ..data.hdf5 import partial_file
 from .efficiency import Efficiency
-from .result import Curve
+from .result import Bounds, Curve
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.figure import Figure
 
 STYLE: dict[str, Any] = {
@@ -24,6 +25,7 @@ STYLE: dict[str, Any] = {
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 MOST_LABELS = 12
+LABEL_HEIGHT = 0.032  # of a panel
 SIZE = (4.2, 3.2)
 
 
@@ -34,9 +36,10 @@ def plot_curve(
     labels: Mapping[str, str] | None = None,
     runs: Sequence[str] | None = None,
 ) -> "Figure":
-    """Scores against rows seen: a line a run with its intervals; its best floor and ceiling beside the last point.
+    """Scores against rows seen: a line a run with its intervals, between floors and ceilings; in a last panel the L0.
 
-    The rows' axis is logarithmic; what is scored before the first step stands at its left edge.
+    Early in training the L0 of many architectures is far from the one aimed at, and scores depend on it. The axis of
+    rows is logarithmic; what is scored before the first step stands at its left edge.
 
     Args:
         curve: what is drawn.
@@ -51,47 +54,61 @@ def plot_curve(
     shown = list(curve.runs if runs is None else runs)
     if unknown := [*(m for m in wanted if m not in curve.metrics), *(run for run in shown if run not in curve.runs)]:
         raise KeyError(f"the curve has no {', '.join(unknown)}; it has {', '.join([*curve.metrics, *curve.runs])}")
-    fig, axes = _figure(len(wanted))
+    fig, axes = _figure(len(wanted) + 1)
     import matplotlib as mpl
 
+    frame = curve.frame()
     with mpl.rc_context(STYLE):
-        for metric, ax in zip(wanted, axes, strict=True):
-            _draw_runs(ax, curve, metric, shown, labels or {})
-        axes[0].legend(loc="best") if len(shown) <= MOST_LABELS else None
+        for metric, ax in zip(wanted, axes, strict=False):
+            mine = frame[frame["metric"] == metric]
+            _draw_runs(ax, mine, "value", shown, labels or {}, intervals=True)
+            _draw_bounds(ax, [curve.bounds[run][metric] for run in shown if metric in curve.bounds.get(run, {})])
+            ax.set_ylabel(metric.replace("_", " "))
+        _draw_runs(axes[-1], frame[frame["metric"] == wanted[0]], "l0", shown, labels or {})
+        axes[-1].set_ylabel("L0 on the scored positions")
+        axes[-1].set_yscale("log")
+        if len(shown) <= MOST_LABELS:
+            fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(wanted) * 2 + 2)
         fig.suptitle(f"{curve.about['testbed']}, {curve.about['games']} games, 95 % intervals over games", fontsize=9)
     return fig
 
 
-def _draw_runs(ax: Any, curve: Curve, metric: str, runs: Sequence[str], labels: Mapping[str, str]) -> None:
-    frame = curve.frame()
-    frame = frame[frame["metric"] == metric]
+def _draw_runs(
+    ax: Any,
+    frame: "pd.DataFrame",
+    column: str,
+    runs: Sequence[str],
+    labels: Mapping[str, str],
+    *,
+    intervals: bool = False,
+) -> None:
     seen = frame["rows"][frame["rows"] > 0]
     left = seen.min() / 2 if len(seen) else 1.0  # where a logarithmic axis can show the untrained
     for number, run in enumerate(runs):
         mine = frame[frame["run"] == run]
-        if not len(mine):
-            continue
         colour, marker = COLOURS[number % len(COLOURS)], MARKERS[number // len(COLOURS) % len(MARKERS)]
         x = mine["rows"].clip(lower=left)
-        ax.plot(x, mine["value"], color=colour, marker=marker, markersize=3, linewidth=1.3, label=labels.get(run, run))
-        ax.fill_between(x, mine["low"], mine["high"], color=colour, alpha=0.15, linewidth=0)
-    bounds = [curve.bounds[run][metric] for run in runs if metric in curve.bounds.get(run, {})]
-    for kind, style in (("floors", ":"), ("ceilings", "--")):
-        for name, values in _levels([getattr(one, kind) for one in bounds]).items():
-            level = sum(values) / len(values)
-            ax.axhline(level, color="0.45", linestyle=style, linewidth=0.8, zorder=0)
-            ax.annotate(
-                name,
-                (1.0, level),
-                xycoords=("axes fraction", "data"),
-                fontsize=6,
-                color="0.35",
-                ha="right",
-                va="bottom",
-            )
+        ax.plot(x, mine[column], color=colour, marker=marker, markersize=3, linewidth=1.3, label=labels.get(run, run))
+        if intervals:
+            ax.fill_between(x, mine["low"], mine["high"], color=colour, alpha=0.15, linewidth=0)
     ax.set_xscale("log")
     ax.set_xlabel("activations seen (left edge: untrained)" if (frame["rows"] == 0).any() else "activations seen")
-    ax.set_ylabel(metric.replace("_", " "))
+
+
+def _draw_bounds(ax: Any, bounds: Sequence[Bounds]) -> None:
+    """Floors dotted, ceilings dashed, their names beside the panel, moved apart where they would overlap."""
+    levels = [
+        (sum(values) / len(values), name, style)
+        for kind, style in (("floors", ":"), ("ceilings", "--"))
+        for name, values in _levels([getattr(one, kind) for one in bounds]).items()
+    ]
+    for level, _, style in levels:
+        ax.axhline(level, color="0.55", linestyle=style, linewidth=0.8, zorder=0)
+    low, high = ax.get_ylim()
+    last = -1.0
+    for level, name, _ in sorted(levels):
+        last = max((level - low) / (high - low), last + LABEL_HEIGHT)
+        ax.annotate(name, (1.01, last), xycoords="axes fraction", fontsize=6, color="0.35", va="center")
 
 
 def _levels(found: Sequence[Mapping[str, float]]) -> dict[str, list[float]]:
@@ -130,12 +147,16 @@ def plot_efficiency(found: Efficiency, *, among: Mapping[str, Sequence[str]] | N
             middle.set_ylabel("tau between disjoint samples")
             right.set_ylabel("detectable difference, 80 % power")
             right.set_yscale("log")
+            right.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+            right.yaxis.set_minor_formatter(lambda value, _: "")
             left.set_title(title, loc="left")
             for ax in (left, middle):
                 ax.axhline(0.9, color="0.6", linestyle=":", linewidth=0.8)
                 ax.set_ylim(top=1.02)
             for ax in (left, middle, right):
                 ax.set_xscale("log")
+                ax.set_xticks(found.sizes, [str(size) for size in found.sizes])
+                ax.minorticks_off()
                 ax.set_xlabel(f"games of a sample, {found.testbed}")
             left.legend(loc="lower right")
     return fig
