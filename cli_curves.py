@@ -1,9 +1,7 @@
 """Commands that score along an axis: checkpoints of training, numbers of games."""
 
-import time
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -26,8 +24,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from .curves.result import Curve
-    from .models.dictionary import Dictionary
-    from .shipping import Watcher
 
 
 @app.command()
@@ -175,53 +171,6 @@ def sample_efficiency(
             else f"{metric}: tau with all games does not stay at 0.9 at {found.sizes[-1]} games"
         )
     typer.echo(f"wrote {out / 'efficiency.json'}, .csv, .svg, .png")
-
-
-def score_along(testbed: str, twin: bool, every: int, metrics: str, games: int, made: Mapping[str, Any]) -> "Watcher":
-    """What scores each SAE of `train-sae` on its way: FOLDER.scores.jsonl and .svg beside its folder.
-
-    Args:
-        testbed: its name.
-        twin: of the randomly initialised twin.
-        every: steps between two points.
-        metrics: names, comma-separated.
-        games: to score on.
-        made: the settings that tell this run from others of its name.
-    """
-    from .curves.checkpoints import SNAPSHOT_ROWS, ScoreLog
-    from .curves.plot import plot_curve, save_figure
-    from .model_testbed import Testbed
-    from .scoring import check_metrics
-    from .testbed_catalogue import check_testbed
-    from .testbed_catalogue import testbed as make
-
-    bed = make(check_testbed(testbed), n_games=games)
-    if twin and isinstance(bed, Testbed):
-        bed = bed.twin
-    wanted = check_metrics(split(metrics) or [])
-
-    def watch(arch: str, folder: Path) -> tuple[dict[str, Any], Any]:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        log = ScoreLog(
-            bed,
-            wanted,
-            every=every,
-            path=folder.with_name(f"{folder.name}.scores.jsonl"),
-            run=folder.name,
-            made={"arch": arch, **made},
-        )
-        started = time.process_time()
-
-        def done(dictionary: "Dictionary") -> None:
-            share = log.seconds / max(time.process_time() - started, 1e-9)
-            found = log.finish(dictionary)
-            save_figure(plot_curve(found), folder.with_name(f"{folder.name}.scores.svg"))
-            typer.echo(f"scored {len(found.points)} times on the way, {share:.1%} of the CPU time: {log.path} and .svg")
-
-        steps = made["samples"] // log.batch_size
-        return {"snapshots": log.stops(steps), "on_snapshot": log, "snapshot_rows": SNAPSHOT_ROWS}, done
-
-    return watch
 
 
 def _show_efficiency(frame: "pd.DataFrame", title: str) -> None:

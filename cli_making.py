@@ -2,7 +2,7 @@
 
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -10,6 +10,7 @@ from .cli_app import Games, Out, Quiet, Seed, TestbedName, app, check_folder, hu
 
 if TYPE_CHECKING:
     from .games.transcripts import Game
+    from .shipping import Watcher
 
 
 @app.command()
@@ -165,7 +166,6 @@ def train_sae(
     """Train an SAE with sae_lens on activations with known truth."""
     hush(quiet)
     check_folder(out)
-    from .cli_curves import score_along
     from .models.loading_sae_lens import load_sae_lens_folder
     from .shipping import train_shipped_sae
     from .testbed_specs import DEFAULT_TESTBED
@@ -181,10 +181,10 @@ def train_sae(
         "activations": None if activations is None else str(activations),
     }
     name = testbed or DEFAULT_TESTBED
-    watch = score_along(name, twin, score_every, score_metrics, score_games, made) if score_every else None
+    watch = _score_along(name, score_metrics, score_games, score_every, made) if score_every else None
     path = train_shipped_sae(
         arch,
-        testbed or DEFAULT_TESTBED,
+        name,
         out,
         activations=activations,
         n_latents=latents,
@@ -199,6 +199,19 @@ def train_sae(
     )
     training = load_sae_lens_folder(path, path.name).training
     typer.echo(f"wrote {path}: {told(training, k)}")
+
+
+def _score_along(testbed: str, metrics: str, games: int, every: int, made: dict[str, Any]) -> "Watcher":
+    """What scores each SAE of `train-sae` on its way."""
+    from .curves.along import scored_along
+    from .model_testbed import Testbed
+    from .scoring import check_metrics
+    from .testbed_catalogue import check_testbed
+    from .testbed_catalogue import testbed as make
+
+    wanted = check_metrics(split(metrics) or [])
+    bed = make(check_testbed(testbed), n_games=games)
+    return scored_along(bed.twin if made["twin"] and isinstance(bed, Testbed) else bed, wanted, every, made, typer.echo)
 
 
 @app.command()
