@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 
 REMOVE, ADD, SWAP = 0, 1, 2
 GRAM_WIDTH = 8192  # half a gigabyte
+_LOOK = 8  # steps between questions whether any row still gains
 TIE = 1e-9  # of the squared distance at the start: rounding is far below, any gain worth a latent far above
 Array = torch.Tensor | NDArray[np.floating[Any]]
 
@@ -97,6 +98,7 @@ def greedy_edits(
     k_max: int,
     *,
     elements: int = 1 << 27,
+    device: str | torch.device | None = None,
 ) -> GreedyEdits:
     """Greedy edits of up to `k_max` latents; `greedy_edits_plain` defines them.
 
@@ -109,6 +111,7 @@ def greedy_edits(
         residual: float [B, d], source minus target activation.
         k_max: largest number of latents to touch, at least 0; may exceed what is there.
         elements: numbers of a block of candidate directions (float64) on a CUDA device, which bounds its memory.
+        device: where to search; None for where the residual is. The edits come back to where it is.
 
     Returns:
         The edits; add `edits.delta(k)` to the source activations.
@@ -123,9 +126,14 @@ def greedy_edits(
         ([[1, 0, -1]], [[1, 0, -1]], [[-1.0, 2.0]])
     """
     given, source, target, vectors, start = checked_edit(source_latents, target_latents, directions, residual, k_max)
+    home = start.device
+    source, target, vectors, start = (part.to(device or home) for part in (source, target, vectors, start))
     if start.device.type == "cpu":
-        return GreedyEdits(*_on_cpu(source, target, vectors, start, k_max), given)
-    return GreedyEdits(*greedy_blocks(source, target, vectors, start, k_max, elements), given)
+        found = _on_cpu(source, target, vectors, start, k_max)
+    else:
+        found = greedy_blocks(source, target, vectors, start, k_max, elements)
+    feature, kind, change, distance = (part.to(home) for part in found)
+    return GreedyEdits(feature, kind, change, distance, given)
 
 
 def _on_cpu(
@@ -205,18 +213,24 @@ def _greedy_block(
     change = torch.zeros((n, k_max), dtype=torch.float64, device=device)
     distance = residual.norm(dim=1)[:, None].repeat(1, k_max + 1)
     numbers = torch.arange(3 * width, device=device)
+    inner = torch.bmm(vectors, residual[:, :, None])[:, :, 0]
+    # one product of matrices, after which a step reads w numbers a row instead of w d
+    gram = torch.bmm(vectors, vectors.mT) if width <= vectors.shape[2] else None
     for step in range(min(k_max, width)):
-        inner = torch.bmm(vectors, residual[:, :, None])[:, :, 0].repeat_interleave(3, 1)
-        gain = torch.where(open_moves, 2 * changes * inner + quadratic, torch.inf)
+        gain = torch.where(open_moves, 2 * changes * inner.repeat_interleave(3, 1) + quadratic, torch.inf)
         least = gain.min(1).values
         helps = least < -tie
-        if not bool(helps.any()):
+        # asking a device waits for it; once nothing helps, further steps change nothing
+        if (device.type == "cpu" or step % _LOOK == 0) and not bool(helps.any()):
             break
         equal = gain <= (least + tie)[:, None]
         move = torch.where(equal, numbers, 3 * width).min(1).values.clamp_max(3 * width - 1)
         amount = torch.where(helps, changes[every, move], 0.0)
         latent = torch.div(move, 3, rounding_mode="floor")
-        residual += amount[:, None] * vectors[every, latent]
+        taken = vectors[every, latent]
+        residual += amount[:, None] * taken
+        along = torch.bmm(vectors, taken[:, :, None])[:, :, 0] if gram is None else gram[every, latent]
+        inner += amount[:, None] * along
         place[:, step] = torch.where(helps, latent, -1)
         kind[:, step] = torch.where(helps, move - 3 * latent, -1).to(torch.int8)
         change[:, step] = amount

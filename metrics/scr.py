@@ -114,8 +114,9 @@ def prepare_scr(
     rules: Rules = GROUND_TRUTH,
     n_resamples: int = 1000,
     seed: int = 0,
+    device: str = "cpu",
 ) -> PreparedSCR:
-    """Rows and probes of all pairs; see `scr` for the arguments.
+    """Rows and probes of all pairs; see `scr` for the arguments. `device` is where probes are fitted.
 
     Raises:
         TypeError: arguments that are not arrays.
@@ -138,11 +139,11 @@ def prepare_scr(
             raise ValueError(
                 f"a pair must be two different concepts from 0 to {bits.shape[1] - 1}, got {first, second}"
             )
-        one = prepare_pair(wide, bits, (first, second), sides, rules, seed)
+        one = prepare_pair(wide, bits, (first, second), sides, rules, seed, device)
         if isinstance(one, str):
             refused[f"{called[first]} / {called[second]}"] = one
             continue
-        other = prepare_pair(wide, bits, (first, second), sides, PUBLISHED, seed)
+        other = prepare_pair(wide, bits, (first, second), sides, PUBLISHED, seed, device)
         assert isinstance(other, Pair)
         made.append(one)
         published.append(other)

@@ -99,7 +99,13 @@ class Pair:
 
 
 def prepare_pair(
-    x: NDArray[np.floating], labels: Bools, concepts: tuple[int, int], sides: Sides, rules: Rules, seed: int
+    x: NDArray[np.floating],
+    labels: Bools,
+    concepts: tuple[int, int],
+    sides: Sides,
+    rules: Rules,
+    seed: int,
+    device: str = "cpu",
 ) -> Pair | str:
     """One pair with its probes, or why it cannot be asked."""
     cell = (2 * labels[:, concepts[0]] + labels[:, concepts[1]]).astype(np.int64)
@@ -136,18 +142,9 @@ def prepare_pair(
         standard = standard_of(np.asarray(x[np.concatenate(balanced)], np.float64))
         if strength is None:
             held = rows[~is_report]
-            strength = _strength(x, cell, np.concatenate(balanced), held, standard)
-        probes.append(
-            np.stack([_probe(x, cell, np.concatenate(balanced), k, strength, standard, rules) for k in (0, 1)])
-        )
-        biased.append(
-            np.stack(
-                [
-                    np.stack([_probe(x, cell, np.concatenate(s), k, strength, standard, rules) for s in skewed])
-                    for k in (0, 1)
-                ]
-            )
-        )
+            strength = _strength(x, cell, np.concatenate(balanced), held, standard, device)
+        probes.append(_probes(x, cell, [np.concatenate(balanced)], strength, standard, rules, device)[:, 0])
+        biased.append(_probes(x, cell, [np.concatenate(s) for s in skewed], strength, standard, rules, device))
     assert strength is not None
     concept_probes, biased_probes = np.stack(probes), np.stack(biased)
     return Pair(
@@ -180,27 +177,46 @@ def _labels_of(cell: Ints, rows: Ints, concept: int) -> Bools:
     return (cell[rows] // 2 if concept == 0 else cell[rows] % 2) == 1
 
 
-def _probe(
-    x: NDArray[np.floating], cell: Ints, rows: Ints, concept: int, strength: float, standard: Standard, rules: Rules
+def _probes(
+    x: NDArray[np.floating],
+    cell: Ints,
+    draws: Sequence[Ints],
+    strength: float,
+    standard: Standard,
+    rules: Rules,
+    device: str,
 ) -> Floats:
-    inputs, truth = np.asarray(x[rows], np.float64), _labels_of(cell, rows, concept)
-    if rules.l1 is not None:
-        return fit_probe_l1(inputs, truth, np.ones(len(rows)), strength)
-    return fit_probe(inputs, truth, np.ones(len(rows)), strength, standard)
+    """Probes of T and of S on each draw of rows, all of one size, float64 [2, draws, d + 1]."""
+    inputs = [np.asarray(x[rows], np.float64) for rows in draws]
+    truths = [[_labels_of(cell, rows, concept) for rows in draws] for concept in (0, 1)]
+    ones = np.ones(len(draws[0]))
+    if device != "cpu":
+        from .concept_probes_torch import fit_probes, fit_probes_l1
+
+        y = np.concatenate([np.stack(truth) for truth in truths])
+        both, weights = np.stack([*inputs, *inputs]), np.broadcast_to(ones, y.shape)
+        if rules.l1 is not None:
+            found = fit_probes_l1(both, y, weights, strength, device=device)
+        else:
+            found = fit_probes(both, y, weights, strength, standard, device=device)
+        return found.reshape(2, len(draws), -1)
+
+    def fit(one: Floats, truth: Bools) -> Floats:
+        if rules.l1 is not None:
+            return fit_probe_l1(one, truth, ones, strength)
+        return fit_probe(one, truth, ones, strength, standard)
+
+    fitted = [[fit(one, truth) for one, truth in zip(inputs, of, strict=True)] for of in truths]
+    return np.stack([np.stack(one) for one in fitted])
 
 
-def _strength(
-    x: NDArray[np.floating], cell: Ints, rows: Ints, held: Ints, standard: Standard, among: Sequence[float] = STRENGTHS
-) -> float:
+def _strength(x: NDArray[np.floating], cell: Ints, rows: Ints, held: Ints, standard: Standard, device: str) -> float:
     """The strength with the least loss of both probes on rows of other games."""
     losses: list[float] = []
-    for strength in among:
+    for strength in STRENGTHS:
         loss = 0.0
-        for concept in (0, 1):
-            probe = fit_probe(
-                np.asarray(x[rows], np.float64), _labels_of(cell, rows, concept), np.ones(len(rows)), strength, standard
-            )
+        for concept, probe in enumerate(_probes(x, cell, [rows], strength, standard, GROUND_TRUTH, device)[:, 0]):
             z = read(np.asarray(x[held], np.float64), probe)
             loss += float((np.logaddexp(0, z) - _labels_of(cell, held, concept) * z).mean())
         losses.append(loss)
-    return float(among[int(np.argmin(losses))])
+    return float(STRENGTHS[int(np.argmin(losses))])

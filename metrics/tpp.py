@@ -101,8 +101,9 @@ def prepare_tpp(
     rules: Rules = GROUND_TRUTH,
     n_resamples: int = 1000,
     seed: int = 0,
+    device: str = "cpu",
 ) -> PreparedTPP:
-    """Rows and probes of all families; see `tpp` for the arguments.
+    """Rows and probes of all families; see `tpp` for the arguments. `device` is where probes are fitted.
 
     Raises:
         TypeError: arguments that are not arrays.
@@ -133,11 +134,11 @@ def prepare_tpp(
             raise ValueError(
                 f"a family must be at least two different classes from 0 to {len(called) - 1}, got {classes}"
             )
-        one = prepare_family(wide, bits, classes, sides, rules, seed)
+        one = prepare_family(wide, bits, classes, sides, rules, seed, device)
         if isinstance(one, str):
             refused[called[classes[0]]] = one
             continue
-        other = prepare_family(wide, bits, classes, sides, PUBLISHED, seed)
+        other = prepare_family(wide, bits, classes, sides, PUBLISHED, seed, device)
         assert isinstance(other, Family)
         made.append(one)
         published.append(other)

@@ -69,7 +69,13 @@ class Family:
 
 
 def prepare_family(
-    x: Floats, labels: NDArray[np.bool_], classes: tuple[int, ...], sides: Sides, rules: Rules, seed: int
+    x: Floats,
+    labels: NDArray[np.bool_],
+    classes: tuple[int, ...],
+    sides: Sides,
+    rules: Rules,
+    seed: int,
+    device: str = "cpu",
 ) -> Family | str:
     """One family with its probes, or why it cannot be asked."""
     held, n_classes = labels[:, list(classes)], len(classes)
@@ -97,8 +103,9 @@ def prepare_family(
         chosen = np.concatenate(draw_cells(fit, [size] * n_classes, np.random.default_rng([seed, 5, *classes, number])))
         standard = standard_of(x[chosen])
         if strength is None:
-            strength = _strength(x, cell, chosen, rows[~is_report], standard, n_classes)
-        probes.append(_probes(x[chosen], cell[chosen], n_classes, strength, standard, published=rules.l1 is not None))
+            strength = _strength(x, cell, chosen, rows[~is_report], standard, n_classes, device)
+        published = rules.l1 is not None
+        probes.append(_probes(x[chosen], cell[chosen], n_classes, strength, standard, device, published=published))
     assert strength is not None
     stacked, wide = np.stack(probes), x[rows]
     return Family(
@@ -120,19 +127,30 @@ def row_weights(cell: Ints, n_classes: int, *, positive: float = 0.5, negative: 
     return np.where(mine, positive / mine.sum(1, keepdims=True), negative / (~mine).sum(1, keepdims=True))
 
 
-def _probes(x: Floats, cell: Ints, n_classes: int, strength: float, standard: Standard, *, published: bool) -> Floats:
+def _probes(
+    x: Floats, cell: Ints, n_classes: int, strength: float, standard: Standard, device: str, *, published: bool
+) -> Floats:
     """One class against the others, both sides weighing the same, float64 [C, d + 1]."""
     weights = row_weights(cell, n_classes)
+    if device != "cpu":
+        from .concept_probes_torch import fit_probes, fit_probes_l1
+
+        mine = cell == np.arange(n_classes)[:, None]
+        if published:
+            return fit_probes_l1(x, mine, weights, strength, device=device)
+        return fit_probes(x, mine, weights, strength, standard, device=device)
     if published:
         return np.stack([fit_probe_l1(x, cell == c, weights[c], strength) for c in range(n_classes)])
     return np.stack([fit_probe(x, cell == c, weights[c], strength, standard) for c in range(n_classes)])
 
 
-def _strength(x: Floats, cell: Ints, chosen: Ints, held: Ints, standard: Standard, n_classes: int) -> float:
+def _strength(
+    x: Floats, cell: Ints, chosen: Ints, held: Ints, standard: Standard, n_classes: int, device: str
+) -> float:
     """The strength with the least loss on rows of other games."""
     weights, truth = row_weights(cell[held], n_classes), cell[held] == np.arange(n_classes)[:, None]
     losses: list[float] = []
     for strength in STRENGTHS:
-        z = read(x[held], _probes(x[chosen], cell[chosen], n_classes, strength, standard, published=False)).T
+        z = read(x[held], _probes(x[chosen], cell[chosen], n_classes, strength, standard, device, published=False)).T
         losses.append(float((weights * (np.logaddexp(0, z) - truth * z)).sum()))
     return float(STRENGTHS[int(np.argmin(losses))])

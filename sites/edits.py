@@ -65,7 +65,8 @@ def greedy(
         target = latents_of(dictionary, aspect.changed, aspect.source[node])
         directions = dictionary.directions.detach().cpu().float()
         residual = (aspect.base[node] - aspect.source[node]).cpu()
-        made[node] = (source, greedy_edits(source, target, directions, residual, max(budgets)))
+        edits = greedy_edits(source, target, directions, residual, max(budgets), device=aspect.base[node].device)
+        made[node] = (source, edits)
     found: dict[int, Edited] = {}
     for k in budgets:
         values, weights, sizes = {}, [], []

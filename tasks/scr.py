@@ -126,6 +126,7 @@ def _posed(about: Subject) -> Posed:
             true_directions=np.stack([np.mean(one, axis=0) for one in parts]) if known else None,
             n_resamples=about.n_resamples,
             seed=about.seed,
+            device=about.bed.device,
         ),
     )
 

@@ -66,6 +66,7 @@ def _posed(about: Subject) -> PreparedTPP:
         true_directions=np.stack([truth.of(f) for f in used]) if known else None,
         n_resamples=about.n_resamples,
         seed=about.seed,
+        device=about.bed.device,
     )
 
 

@@ -78,9 +78,9 @@ def _check_put(args: Any) -> None:
     tensors = _tensors(index)
     if not isinstance(target, Elsewhere) and any(isinstance(t, Elsewhere) for t in tensors):
         raise RuntimeError("indices should be on cpu, as the indexed tensor is, got cuda:0")
-    if tensors and isinstance(value, torch.Tensor) and value.ndim:
-        if isinstance(value, Elsewhere) != isinstance(target, Elsewhere):
-            raise RuntimeError("Expected all tensors to be on the same device, but __setitem__ got cuda:0 and cpu")
+    apart = isinstance(value, Elsewhere) != isinstance(target, Elsewhere)
+    if apart and tensors and isinstance(value, torch.Tensor) and value.ndim:
+        raise RuntimeError("Expected all tensors to be on the same device, but __setitem__ got cuda:0 and cpu")
 
 
 def _goal(func: Any, name: str, args: Any, kwargs: dict[str, Any]) -> str | None:
@@ -111,7 +111,7 @@ def _tensors(value: Any) -> list[torch.Tensor]:
 def _changed(value: Any, change: Any) -> Any:
     if isinstance(value, dict):
         return {key: _changed(part, change) for key, part in value.items()}
-    if isinstance(value, tuple) and hasattr(value, "_fields") or type(value).__module__ == "torch.return_types":
+    if (isinstance(value, tuple) and hasattr(value, "_fields")) or type(value).__module__ == "torch.return_types":
         return type(value)([_changed(part, change) for part in value])
     if isinstance(value, (tuple, list)):
         return type(value)(_changed(part, change) for part in value)

@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-
 from other_device import Elsewhere, OtherDevice, move_module
 
 
@@ -29,7 +28,7 @@ def test_tensors_of_two_devices_do_not_mix():
         assert there.new_zeros(2).device.type == "cuda"
         values, _ = there.topk(1)
         assert values.device.type == "cuda"
-    with pytest.raises(Exception, match="CUDA|cuda"):
+    with pytest.raises(Exception, match=r"CUDA|cuda"):
         torch.zeros(1, device="cuda" if not torch.cuda.is_available() else "cuda:99")
 
 

@@ -8,6 +8,7 @@ from fiducial.metrics.control_greedy import ADD, REMOVE, SWAP, greedy_blocks, gr
 from fiducial.metrics.control_greedy_plain import exhaustive_edits, greedy_edits_plain
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from other_device import Elsewhere, OtherDevice
 
 MOVES = ("feature", "kind", "change")
 
@@ -182,3 +183,17 @@ def test_cuda_chooses_the_same():
     for name in MOVES:
         np.testing.assert_array_equal(getattr(found, name).cpu(), getattr(plain, name))
     torch.testing.assert_close(found.delta(8).cpu(), plain.delta(8))
+
+
+@pytest.mark.parametrize("k", [0, 3, 20])
+def test_searched_on_another_device_and_brought_back(k):
+    arrays = case(5, 9, 30, 7, 9)  # rows of more candidates than dimensions, and of fewer
+    plain = greedy_edits_plain(*arrays, k)
+    with OtherDevice():
+        found = greedy_edits(*arrays, k, device="cuda", elements=400)
+        assert not isinstance(found.feature, Elsewhere)
+        there = greedy_edits(*(part.to("cuda") for part in arrays), k)
+        assert there.distance.device.type == "cuda"
+        moved = control_greedy.GreedyEdits(*(getattr(there, name).cpu() for name in (*MOVES, "distance", "directions")))
+    same(found, plain)
+    same(moved, plain)
