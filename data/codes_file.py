@@ -3,8 +3,8 @@
 A file is HDF5: `/indptr` int64 [N + 1], `/indices` uint16 or int32 [nnz] (int32 where a dictionary has more than 65,536
 latents), `/values` float16 or float32 [nnz], `/labels` uint8 [N, ceil(F / 8)], `/game_id` int32 [N], `/position` int16
 [N]; the features as JSON, the width of the dictionary and where everything came from as attributes. Row n holds entries
-indptr[n] to indptr[n + 1], latents increasing, none of them 0. A file is written under a temporary name and renamed when
-it is whole; it is read in blocks of rows, and nothing of its length is ever held.
+indptr[n] to indptr[n + 1], latents increasing, none of them 0. A file is written under a temporary name and renamed
+when it is whole; it is read in blocks of rows, and nothing of its length is ever held.
 """
 
 import json

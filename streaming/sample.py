@@ -161,7 +161,7 @@ class CodeSample:
 
 
 class DenseSample:
-    """Dense `latents` [N, L], `labels` [N, F] and `game_id` [N] of an HDF5 file made elsewhere, as `score-arrays` has it."""
+    """Dense `latents` [N, L], `labels` [N, F] and `game_id` [N] of an HDF5 file that was made elsewhere."""
 
     d_in: int | None = None
 
