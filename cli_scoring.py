@@ -13,6 +13,7 @@ from .cli_app import (
     TestbedName,
     app,
     check_folder,
+    dictionaries_of,
     distinct_names,
     file_name,
     finish,
@@ -102,7 +103,7 @@ def metrics() -> None:
 
 @app.command()
 def score(
-    saes: Annotated[list[str], typer.Argument(help="SAE folders, files or sae_lens releases.")],
+    saes: Annotated[list[str], typer.Argument(help="SAE folders, files, releases, or shipped ones such as topk.")],
     testbed: TestbedName = "",
     metrics: Annotated[
         str | None, typer.Option("--metrics", "-m", help="Names, comma-separated; all by default.")
@@ -139,24 +140,25 @@ def score(
             raise ValueError(f"--sample says what is scored on; leave out {', '.join(clash)}")
         _score_sample(saes, sample, split(metrics), seed, out, kind, memory, scratch, references, progress=not quiet)
         return
-    from .data.assets import path_sha256
+    from .startup import check_saes, import_libraries, known_metrics, sampled
+    from .testbed_specs import DEFAULT_TESTBED, SPECS
+
+    name, wanted, transcripts = testbed or DEFAULT_TESTBED, split(metrics), None
+    check_folder(out)
+    elsewhere = game is not None or layer is not None or site is not None
+    if name in SPECS and not elsewhere and known_metrics(wanted):  # else only the libraries tell what to refuse
+        check_saes(saes, name, kind)
+        transcripts = sampled(name, games, seed)
+        import_libraries()
     from .evaluation import check_metrics, evaluate
-    from .models.loading import load_dictionary
     from .testbed_catalogue import check_testbed
     from .testbed_catalogue import testbed as make
-    from .testbed_specs import DEFAULT_TESTBED
 
-    wanted = check_metrics(split(metrics))
-    name = testbed if game and testbed else check_testbed(testbed or DEFAULT_TESTBED)
-    check_folder(out)
-    names = distinct_names(saes)
-    dictionaries = [load_dictionary(sae, kind, name=names[sae]) for sae in names]  # all are read before any is scored
-    bed = make(name, game=game, layer=layer, site=site, n_games=games, seed=seed)
-    reports = [
-        evaluate(dictionary, bed, wanted, seed=seed, sha256=path_sha256(Path(sae)))
-        for sae, dictionary in zip(names, dictionaries, strict=True)
-    ]
-    finish(reports, out)
+    wanted = check_metrics(wanted)
+    name = name if game and testbed else check_testbed(name)
+    dictionaries = dictionaries_of(saes, name, kind)  # all are read before any is scored
+    bed = make(name, game=game, layer=layer, site=site, n_games=games, seed=seed, transcripts=transcripts)
+    finish([evaluate(dictionary, bed, wanted, seed=seed, sha256=sha256) for dictionary, sha256 in dictionaries], out)
 
 
 def _score_sample(

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from .data.activations import LabelledActivations
 
-PROMPTS = 20  # of IOI for a game: a prompt is one row, a game of Othello thirty
 FIT_PROMPTS, CHOOSE_PROMPTS = 10_000, 6_000  # for the three axes
 TWIN_SEED = 1  # of the randomly initialised twin; not the seed that the trained model started from
 
@@ -38,6 +37,7 @@ class Testbed:
         n_games: games to score on.
         seed: of the games.
         device: torch device.
+        transcripts: the games, if `spec.sample` gave them already for the same number and seed.
 
     Raises:
         ValueError: fewer than 8 games, or a negative seed.
@@ -56,6 +56,7 @@ class Testbed:
         n_games: int = 500,
         seed: int = 0,
         device: str = "cpu",
+        transcripts: Transcripts | None = None,
     ) -> None:
         if not isinstance(n_games, int) or n_games < 8:
             raise ValueError(f"a testbed needs at least 8 games (half choose, half report), got n_games={n_games}")
@@ -64,6 +65,8 @@ class Testbed:
         self.name, self.game, self.model, self.config, self.spec = name, game, model, config, spec
         self.n_games, self.seed, self.device = n_games, seed, device
         self.cache: dict[Any, Any] = {}  # what scoring computes once a testbed
+        if transcripts is not None:
+            self.__dict__["transcripts"] = transcripts
 
     def __repr__(self) -> str:
         return f"Testbed({self.name!r}, n_games={self.n_games}, seed={self.seed}, hook={self.hook!r})"
@@ -85,8 +88,8 @@ class Testbed:
 
     @cached_property
     def transcripts(self) -> Transcripts:
-        """The games, with their truth; of prompts, which hold one row each, `PROMPTS` for every game asked for."""
-        return self.game.sample(self.n_games * (PROMPTS if self.spec.position else 1), self.seed)
+        """The games, with their truth."""
+        return self.spec.sample(self.n_games, self.seed, self.game)
 
     @cached_property
     def bench(self) -> AxesBench:
@@ -161,6 +164,6 @@ class Testbed:
             n_games=self.n_games,
             seed=self.seed,
             device=self.device,
+            transcripts=self.transcripts,
         )
-        twin.__dict__["transcripts"] = self.transcripts
         return twin

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .data.assets import asset
-from .games import IOI, Game, world
+from .games import IOI, Game, Transcripts, world
 from .games.synthetic import SYNTHETIC_WORLDS, Synthetic
 from .games.synthetic_rows import PlantedWorld
 from .games.synthetic_sealed import sealed_world
@@ -72,6 +72,7 @@ def testbed(
     n_games: int = 500,
     seed: int = 0,
     device: str = "cpu",
+    transcripts: Transcripts | None = None,
 ) -> AnyTestbed:
     """A testbed with games of its own; or, with `game` and `layer`, one around a model of yours.
 
@@ -89,6 +90,8 @@ def testbed(
         seed: of the games. The shipped SAEs were trained on other seeds, the models on seed 0 in batches of another
             size, so that only seed 0 with exactly 512 games of chess or 4,096 of Othello gives games a model has seen.
         device: torch device.
+        transcripts: games of a shipped testbed, if its `TestbedSpec.sample` gave them already for this number and seed;
+            other testbeds make their own, and those at another site do too.
 
     Raises:
         KeyError: unknown name; close names are suggested.
@@ -112,8 +115,10 @@ def testbed(
     spec = SPECS[str(name)]
     model, config = load_transformer(asset(spec.model), device)
     if site is not None:
-        spec = _at_site(spec, model, site)
-    return Testbed(spec.name, spec.game(), model, config, spec, n_games=n_games, seed=seed, device=device)
+        spec, transcripts = _at_site(spec, model, site), None
+    return Testbed(
+        spec.name, spec.game(), model, config, spec, n_games=n_games, seed=seed, device=device, transcripts=transcripts
+    )
 
 
 def with_model(bed: AnyTestbed) -> Testbed:

@@ -3,7 +3,9 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from .games import IOI, Chess, Game, Othello
+from .games import IOI, Chess, Game, Othello, Transcripts
+
+PROMPTS = 20  # of IOI for a game: a prompt is one row, a game of Othello thirty
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,16 @@ class TestbedSpec:
     def neuron_hook(self) -> str:
         """Hook point of the MLP neurons of the same block."""
         return f"blocks.{self.layer}.mlp.out.hook_in"
+
+    def sample(self, n_games: int, seed: int, game: Game | None = None) -> Transcripts:
+        """The games of a testbed, with their truth; of prompts, which hold one row each, `PROMPTS` for every game.
+
+        Args:
+            n_games: games asked for.
+            seed: of the games.
+            game: the world, if it is made already.
+        """
+        return (game or self.game()).sample(n_games * (PROMPTS if self.position else 1), seed)
 
 
 ARCHITECTURES = ("standard", "topk", "batchtopk", "jumprelu", "gated", "matryoshka")

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from .kinds import CONFIG_FILE, WEIGHTS_FILE
+
 if TYPE_CHECKING:
     from sae_lens import SAE
 
-CONFIG_FILE = "cfg.json"
-WEIGHTS_FILE = "sae_weights.safetensors"
 DTYPES = ("float32", "float16", "bfloat16")
 
 _PER_ROW = ("layer_norm", "constant_norm_rescale")

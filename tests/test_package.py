@@ -18,8 +18,8 @@ def python(*arguments, **options):
 
 
 def test_importing_is_light(tmp_path):
-    heavy = "torch", "sae_lens", "transformer_lens", "sklearn", "matplotlib", "pandas", "numba"
-    code = f"import sys, fiducial, fiducial.cli; print([m for m in {heavy!r} if m in sys.modules])"
+    heavy = "torch", "sae_lens", "transformer_lens", "sklearn", "matplotlib", "pandas", "numba", "scipy.stats"
+    code = f"import sys, fiducial, fiducial.cli, fiducial.metrics; print([m for m in {heavy!r} if m in sys.modules])"
     done = python("-c", code, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "[]"
