@@ -1,8 +1,10 @@
 """What every accumulator does the same way: check that batches follow each other and bring what is needed."""
 
+from collections.abc import Iterable
 from types import TracebackType
 
 from ..score import Score
+from .accumulator import Accumulator
 from .batch import Batch
 from .rows import n_rows_of, value_of
 
@@ -86,7 +88,8 @@ class Passing:
         """
         if self._turn < self._passes:
             raise ValueError(f"{', '.join(self._names[:3])}: {self._turn} of {self._passes} passes are over")
-        return {name: score for name, score in self._scores().items() if name in self._names}
+        found = self._scores()
+        return {name: found[name] for name in self._names}
 
     def close(self) -> None:
         """Nothing to give back unless a subclass keeps files."""
@@ -107,3 +110,55 @@ class Passing:
 
     def _scores(self) -> dict[str, Score]:
         raise NotImplementedError
+
+
+class Narrowed:
+    """An accumulator that gives some of its scores only.
+
+    Args:
+        whole: the accumulator.
+        names: of the scores to give, all among its own.
+    """
+
+    def __init__(self, whole: Accumulator, names: Iterable[str]) -> None:
+        self._whole, self._names = whole, tuple(names)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the scores."""
+        return self._names
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """Fields of a batch that are read."""
+        return self._whole.needs
+
+    @property
+    def passes(self) -> int:
+        """How often the sample has to pass."""
+        return self._whole.passes
+
+    def accumulate(self, batch: Batch) -> None:
+        """As the whole accumulator does."""
+        self._whole.accumulate(batch)
+
+    def end_pass(self) -> None:
+        """As the whole accumulator does."""
+        self._whole.end_pass()
+
+    def compute(self) -> dict[str, Score]:
+        """The scores by these names."""
+        found = self._whole.compute()
+        return {name: found[name] for name in self._names}
+
+    def close(self) -> None:
+        """Close the whole accumulator."""
+        self._whole.close()
+
+    def __enter__(self) -> "Narrowed":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        self.close()

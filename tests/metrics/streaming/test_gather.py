@@ -75,8 +75,20 @@ def test_never_holds_much_more_than_it_may():
     for batch in batches(whole, 100)():
         one.accumulate(batch)
         assert sum(len(part) for part in one._parts) <= 1350
-    assert len(one._rows_of) <= 100
+    assert len(one._size_of) <= 100
     assert len(one._largest) <= 100
+
+
+def test_bytes_bound_it_too():
+    games = np.repeat(np.arange(50), 4)
+    whole = as_batch(game_id=games, x=np.zeros((200, 100), np.float32))
+    row = 400 + 8 + 1
+    for size in (3, 50, 200):
+        seen = []
+        one = Gathered(measure_of(seen), ("x",), 10**6, names=("found",), most_bytes=41 * row)
+        score = stream([one], batches(whole, size))["found"]
+        assert score.details["sampled"]["rows"] == 40
+        np.testing.assert_array_equal(np.unique(seen[0].game_id), sorted(plain_choice(games, 41, 0)))
 
 
 def test_other_seeds_choose_other_games():
