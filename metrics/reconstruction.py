@@ -20,20 +20,20 @@ Differences from published code (see `reconstruction_karvonen.py`, which reprodu
               4. Pooled by class like the released value, but t is chosen by the value that is reported.
 """
 
-from collections.abc import Sequence
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .counts import f1_score, sort_codes
 from .coverage_karvonen import PAPER_GRID
-from .grouping import Averages, Vocabulary, resampled, resampled_sums, shuffled_games, vocabulary
+from .grouping import Averages, Vocabulary, shuffled_games, vocabulary
 from .inputs import LabelBits, Labels, Latents, as_codes, as_games, as_label_bits, as_split
 from .predictions import agreement, high_precision, label_latents, pack_words, predictions, relative_limits
 from .properties import Properties
-from .score import Score, interval
+from .reconstruction_score import RECORD, ReadBack, ReconstructionCounts, reconstruction_from
+from .score import Score
 
 if TYPE_CHECKING:
     from ..games.features import FeatureSet
@@ -41,17 +41,7 @@ if TYPE_CHECKING:
 
 PROTOCOLS = ("held-out", "karvonen2024", "karvonen2024-code")
 PROPERTIES: dict[str, Properties] = {
-    "reconstruction": Properties(
-        question="Can the true state be read back from the latents?",
-        direction="up",
-        low=0.0,
-        high=1.0,
-        chance="0 for latents that predict nothing; a constant prediction scores the floor `best constant`",
-        needs=("latents", "labels", "game_id", "train"),
-        symmetries=("latent permutation", "positive rescaling", "duplicated latent", "dead latent", "game order"),
-        notices=("noise", "random", "half", "merged", "dead"),
-        limits="Reads activity only, and any precise latents will do: it cannot tell one latent a feature from many.",
-    ),
+    "reconstruction": RECORD,
 }
 
 
@@ -144,76 +134,41 @@ def reconstruction(
     test_games = np.unique(games[test], return_inverse=True)[1]
     side_bits = [bits.take(rows) for rows in sets]
     train_positives = side_bits[0].positives + side_bits[1].positives
-    rare = np.minimum(train_positives, side_bits[2].positives) < min_positives
-    averages = Averages.over(words, ~rare)
+    scored = scored_features(train_positives, side_bits[2].positives, min_positives, words)
     maxima = np.maximum(*(sort_codes(part).maxima for part in parts[:2]))
     limits = relative_limits(maxima, PAPER_GRID)
+    labelled = sort_codes(parts[0])
 
-    on, tp, step, n_latents = read_back(parts, side_bits, test_games, limits, words, ~rare)
-    positives = agreement(np.ascontiguousarray(side_bits[2].words.T), side_bits[2], test_games, len(on))[0]
-    pool = (averages.weights > 0).astype(np.float64).T  # [F, n_groups]
-    by_group = f1_score(tp.sum(0) @ pool, on.sum(0) @ pool, positives.sum(0) @ pool)
-    sums = [resampled_sums(counts, n_resamples, seed) for counts in (tp, on, positives)]
-    replicates = f1_score(*(total @ pool for total in sums))
-    spread = resampled(averages.groups, replicates)
-    constant = best_constant(train_positives, len(sets[0]) + len(sets[1]), words, averages)
-    played = np.bincount(test_games).astype(np.float64)  # positions of each test game
-    floor = f1_score(positives.sum(0) @ constant, len(test) * constant.sum(0), positives.sum(0) @ pool)
-    resampled_played = resampled_sums(played[:, None].astype(np.int64), n_resamples, seed)
-    floor_replicates = f1_score(sums[2] @ constant, resampled_played * constant.sum(0), sums[2] @ pool)
-    above = ((by_group - floor) / np.maximum(1 - floor, 1e-12)).mean()
-    above_interval = interval(((replicates - floor_replicates) / np.maximum(1 - floor_replicates, 1e-12)).mean(-1))
-    floors = {"best constant": float(floor.mean())}
+    def read(labels: Sequence[LabelBits]) -> ReadBack:
+        masks = label_latents(labelled, labels[0], limits, labelled_rule)
+        on, tp = choosing_counts([(parts[1], labels[1])], limits, masks)
+        step = chosen_steps(on, tp, labels[1].positives, words, scored)
+        kept = kept_masks(masks, step, words)
+        shape = (int(test_games.max()) + 1, len(words.names))
+        found = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+        add_test_counts([(parts[2], labels[2], test_games)], limits, kept, *found)
+        return ReadBack(*found, step, latents_of(kept, len(words.names)))
+
+    shuffled = None
     if null:
         all_train = np.flatnonzero(train)
         swapped_train = np.arange(codes.n_rows)
         swapped_train[all_train] = all_train[shuffled_games(np.unique(games[train], return_inverse=True)[1], seed)]
         swapped = [bits.take(swapped_train[rows]) for rows in sets[:2]]
         swapped.append(side_bits[2].take(shuffled_games(test_games, seed + 1)))
-        null_on, null_tp, _, _ = read_back(parts, swapped, test_games, limits, words, ~rare)
-        null_by_group = f1_score(null_tp.sum(0) @ pool, null_on.sum(0) @ pool, swapped[2].positives @ pool)
-        floors["shuffled games"] = float(null_by_group.mean())
-
-    value = f1_score(tp.sum(0), on.sum(0), positives.sum(0))
-    always_on = f1_score(positives.sum(0), np.full(len(value), len(test)), positives.sum(0))
-    table: dict[str, list[Any]] = {
-        "feature": list(words.names),
-        "group": words.group_names,
-        "value": value.tolist(),
-        "floor": always_on.tolist(),
-        "positives": positives.sum(0).tolist(),
-        "train_positives": train_positives.tolist(),
-        "rare": rare.tolist(),
-        "n_latents": n_latents.tolist(),
-        "relative_threshold": [round(float(t), 1) for t in PAPER_GRID[step[words.group_of]]],
-        "precision": (tp.sum(0) / np.maximum(on.sum(0), 1)).tolist(),
-        "recall": (tp.sum(0) / np.maximum(positives.sum(0), 1)).tolist(),
-    }
-    chosen = dict(zip(words.groups, (round(float(t), 1) for t in PAPER_GRID[step]), strict=True))
-    return Score(
-        metric="reconstruction",
-        value=float(by_group.mean()),
-        low=spread.low,
-        high=spread.high,
-        groups=dict(zip(averages.groups, by_group.tolist(), strict=True)),
-        group_intervals=spread.group_intervals,
-        features=table,
-        floors=floors,
-        protocol=protocol,
-        version=PROPERTIES["reconstruction"].version,
-        details={
-            "above floor": {"value": float(above), "low": above_interval[0], "high": above_interval[1]},
-            "macro": averages.of(value),
-            "relative_thresholds": {group: chosen[group] for group in averages.groups},
-            "n_scored": int((~rare).sum()),
-            "n_rare": int(rare.sum()),
-            "min_positives": min_positives,
-            "groups_without_scored_features": [g for g in words.groups if g not in averages.groups],
-            "n_games": [len(np.unique(games[rows])) for rows in sets],
-            "n_test_positions": len(test),
-            "group_floors": dict(zip(averages.groups, floor.tolist(), strict=True)),
-        },
-        replicates=spread.replicates,
+        found = read(swapped)
+        shuffled = found.tp.sum(0), found.on.sum(0), swapped[2].positives
+    found = ReconstructionCounts(
+        read(side_bits),
+        agreement(np.ascontiguousarray(side_bits[2].words.T), side_bits[2], test_games, int(test_games.max()) + 1)[0],
+        np.bincount(test_games),
+        train_positives,
+        shuffled,
+        [len(np.unique(games[rows])) for rows in sets],
+        len(sets[0]) + len(sets[1]),
+    )
+    return reconstruction_from(
+        found, words, scored, min_positives=min_positives, n_resamples=n_resamples, seed=seed
     )
 
 
@@ -225,82 +180,109 @@ def halves(
     Raises:
         ValueError: fewer than two training games.
     """
-    train_games = np.unique(games[train])
-    if len(train_games) < 2:
-        raise ValueError("train must hold at least 2 games: one to label latents on and one to choose t on, got 1")
-    labelling = np.random.default_rng(seed).permutation(train_games)[: (len(train_games) + 1) // 2]
-    first = np.isin(games, labelling) & train
+    first = np.isin(games, labelling_games(np.unique(games[train]), seed)) & train
     return first, train & ~first
 
 
-def read_back(
-    parts: "Sequence[Codes]",
-    bits: Sequence[LabelBits],
-    test_games: NDArray[np.int64],
-    limits: NDArray[np.float32],
+def labelling_games(train_games: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
+    """The games to label latents on, of the training games in order of their ids.
+
+    Raises:
+        ValueError: fewer than two training games.
+    """
+    if len(train_games) < 2:
+        raise ValueError("train must hold at least 2 games: one to label latents on and one to choose t on, got 1")
+    return np.random.default_rng(seed).permutation(train_games)[: (len(train_games) + 1) // 2]
+
+
+def labelled_rule(tp: NDArray[np.int64], on: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Whether a latent is labelled for a feature, from true positives and predictions."""
+    return high_precision(tp, on, least=10)
+
+
+def scored_features(
+    train_positives: NDArray[np.int64], test_positives: NDArray[np.int64], min_positives: int, words: Vocabulary
+) -> NDArray[np.bool_]:
+    """Features with enough positives on both sides, bool [F].
+
+    Raises:
+        ValueError: there is none.
+    """
+    scored = np.minimum(train_positives, test_positives) >= min_positives
+    Averages.over(words, scored)
+    return scored
+
+
+def choosing_counts(
+    parts: "Iterable[tuple[Codes, LabelBits]]", limits: NDArray[np.float32], masks: NDArray[np.uint64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Predictions and true positives of every feature at every t, int64 [T, F] each.
+
+    Args:
+        parts: codes and labels of the rows to choose on.
+        limits: float32 [L, T].
+        masks: uint64 [L, T, W], features that each latent is labelled for.
+    """
+    on = tp = np.zeros((limits.shape[1], 1), np.int64)
+    for codes, bits in parts:
+        for rows, found in predictions(codes, limits, masks):
+            here = LabelBits(bits.words[:, rows], bits.n_features)
+            nowhere = np.zeros(len(found), np.int64)
+            counts = [agreement(found[:, t], here, nowhere, 1) for t in range(limits.shape[1])]
+            on = on + np.concatenate([c[0] for c in counts])
+            tp = tp + np.concatenate([c[1] for c in counts])
+    return on, tp
+
+
+def chosen_steps(
+    on: NDArray[np.int64],
+    tp: NDArray[np.int64],
+    positives: NDArray[np.int64],
     words: Vocabulary,
     scored: NDArray[np.bool_],
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Label latents on the first part, choose t of each group on the second, predict the third.
+) -> NDArray[np.int64]:
+    """The t of each group with the highest pooled F1, as an index int64 [groups].
 
     Args:
-        parts: codes of the three sets of games.
-        bits: their labels.
-        test_games: int64 [n], games of the third, numbered from 0.
-        limits: float32 [L, T].
+        on: int64 [T, F], predictions.
+        tp: int64 [T, F].
+        positives: int64 [F], on the same rows.
         words: the vocabulary.
-        scored: bool [F], features that choose t.
-
-    Returns:
-        Predictions and true positives int64 [G, F] on the third part, chosen t of each group as an index int64, and how
-        many latents are labelled for each feature there, int64 [F].
+        scored: bool [F], features that count.
     """
-    masks = label_latents(sort_codes(parts[0]), bits[0], limits, partial(high_precision, least=10))
-    n_steps, n_features = limits.shape[1], bits[0].n_features
-    on = np.zeros((n_steps, n_features), np.int64)
-    tp = np.zeros((n_steps, n_features), np.int64)
-    for rows, found in predictions(parts[1], limits, masks):
-        here = LabelBits(bits[1].words[:, rows], n_features)
-        nowhere = np.zeros(len(found), np.int64)
-        for t in range(n_steps):
-            counts = agreement(found[:, t], here, nowhere, 1)
-            on[t] += counts[0][0]
-            tp[t] += counts[1][0]
     pool = np.stack([(words.group_of == i) & scored for i in range(len(words.groups))], 1).astype(np.int64)
-    step = f1_score(tp @ pool, on @ pool, bits[1].positives @ pool).argmax(0)
-
-    keep = pack_words(np.stack([step[words.group_of] == t for t in range(n_steps)]))  # [T, W], features that use t
-    kept = masks & keep
-    n_games = int(test_games.max()) + 1
-    test_on = np.zeros((n_games, n_features), np.int64)
-    test_tp = np.zeros((n_games, n_features), np.int64)
-    for rows, found in predictions(parts[2], limits, kept):
-        here = LabelBits(np.ascontiguousarray(bits[2].words[:, rows]), n_features)
-        counts = agreement(np.bitwise_or.reduce(found, axis=1), here, test_games[rows], n_games)
-        test_on += counts[0]
-        test_tp += counts[1]
-    n_latents = LabelBits(np.bitwise_or.reduce(kept, axis=1).T, n_features).positives
-    return test_on, test_tp, step, n_latents
+    return f1_score(tp @ pool, on @ pool, positives @ pool).argmax(0)
 
 
-def best_constant(
-    positives: NDArray[np.int64], n_rows: int, words: Vocabulary, averages: Averages
-) -> NDArray[np.float64]:
-    """Features of each group that a constant prediction should name for the highest pooled F1, 0 or 1 [F, n_groups].
+def kept_masks(masks: NDArray[np.uint64], step: NDArray[np.int64], words: Vocabulary) -> NDArray[np.uint64]:
+    """Masks [L, T, W] with each feature left only at the t of its group."""
+    return masks & pack_words(np.stack([step[words.group_of] == t for t in range(masks.shape[1])]))
 
-    The best set of k features is the k most frequent ones, so only k is to be found.
+
+def add_test_counts(
+    parts: "Iterable[tuple[Codes, LabelBits, NDArray[np.int64]]]",
+    limits: NDArray[np.float32],
+    kept: NDArray[np.uint64],
+    on: NDArray[np.integer],
+    tp: NDArray[np.integer],
+) -> None:
+    """Add predictions and true positives per game and feature to tables [G, F].
 
     Args:
-        positives: int64 [F], on the games where the set is chosen.
-        n_rows: positions there.
-        words: the vocabulary.
-        averages: which features of which groups are scored.
+        parts: codes, labels and games (numbered from 0) of the rows to report on.
+        limits: float32 [L, T].
+        kept: uint64 [L, T, W].
+        on: integer [G, F], of a type that holds the positions of the longest game.
+        tp: likewise.
     """
-    named = np.zeros((len(positives), len(averages.groups)))
-    for i in range(len(averages.groups)):
-        members = np.flatnonzero(averages.weights[i] > 0)
-        falling = members[np.argsort(-positives[members], kind="stable")]
-        caught = positives[falling].cumsum()
-        k = int(f1_score(caught, n_rows * np.arange(1, len(members) + 1), positives[members].sum()).argmax()) + 1
-        named[falling[:k], i] = 1.0
-    return named
+    from .predictions_numba import add_agreement
+
+    for codes, bits, games in parts:
+        for rows, found in predictions(codes, limits, kept):
+            here = np.ascontiguousarray(bits.words[:, rows])
+            add_agreement(np.bitwise_or.reduce(found, axis=1), here, games[rows], on, tp)
+
+
+def latents_of(kept: NDArray[np.uint64], n_features: int) -> NDArray[np.int64]:
+    """How many latents are labelled for each feature, int64 [F]."""
+    return LabelBits(np.bitwise_or.reduce(kept, axis=1).T, n_features).positives

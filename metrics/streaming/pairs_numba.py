@@ -334,3 +334,45 @@ def add_bits_by_game(words: Any, games: Any, out: Any) -> Any:
             while word:
                 out[games[row], 64 * w + lowest_bit(word)] += 1
                 word &= word - ONE
+
+
+@njit(cache=True, nogil=True)
+def add_firing_maxima(indptr: Any, indices: Any, values: Any, wanted: Any, out: Any) -> Any:
+    """Raise out float32 [L] to the largest value of each latent on the wanted rows."""
+    for row in range(len(indptr) - 1):
+        if wanted[row]:
+            for e in range(indptr[row], indptr[row + 1]):
+                if values[e] > out[indices[e]]:
+                    out[indices[e]] = values[e]
+
+
+@njit(cache=True, nogil=True)
+def counts_at_cuts(labels: Any, w: Any, colptr: Any, cuts: Any, out: Any) -> Any:
+    """Positives among the first cuts[l, t] entries of each latent, for the features of word w of labels [m, w].
+
+    Args:
+        labels: in the order of the sorted entries.
+        w: word.
+        colptr: int64 [l + 1].
+        cuts: int64 [l, T], falling with t.
+        out: int32 [l, T, f <= 64], filled here.
+    """
+    square = np.empty(64, np.uint64)
+    total = np.zeros(64, np.int32)
+    n_cuts = cuts.shape[1]
+    for latent in range(len(cuts)):
+        counted = 0
+        total[:] = 0
+        for t in range(n_cuts - 1, -1, -1):
+            while counted < cuts[latent, t]:
+                size = min(64, cuts[latent, t] - counted)
+                start = colptr[latent] + counted
+                for k in range(size):
+                    square[k] = labels[start + k, w]
+                square[size:] = 0
+                transpose(square)
+                for b in range(64):
+                    total[b] += popcount(square[b])
+                counted += size
+            for b in range(out.shape[2]):
+                out[latent, t, b] = total[b]

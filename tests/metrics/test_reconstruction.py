@@ -8,7 +8,8 @@ import pytest
 from fiducial.metrics import reconstruction
 from fiducial.metrics.grouping import Averages, vocabulary
 from fiducial.metrics.predictions import high_precision, pack_words
-from fiducial.metrics.reconstruction import best_constant, halves
+from fiducial.metrics.reconstruction import halves
+from fiducial.metrics.reconstruction_score import best_constant
 from hypothesis import given
 from hypothesis import strategies as st
 

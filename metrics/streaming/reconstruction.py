@@ -1,0 +1,227 @@
+"""Reconstruction of a sample that passes batch by batch: one pass, then counts from disk.
+
+Latents are labelled from sorted pieces of the labelling games; t is chosen, and the test games are predicted, by
+reading the sample once more in order of its rows.
+"""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...models.dictionary import Codes
+from ..counts import SortedCodes
+from ..coverage_karvonen import PAPER_GRID
+from ..inputs import LabelBits
+from ..predictions import pack_words, relative_limits
+from ..reconstruction import (
+    add_test_counts,
+    choosing_counts,
+    chosen_steps,
+    kept_masks,
+    labelled_rule,
+    labelling_games,
+    latents_of,
+    scored_features,
+)
+from ..reconstruction_score import ReadBack, ReconstructionCounts, reconstruction_from
+from ..score import Score
+from .coverage import OnDisk
+from .label_words import GROUP, LabelSpill, in_steps
+from .pairs import DEFAULT_BUDGET, label_counts
+from .pairs_numba import add_bits_by_game, add_firing_maxima, counts_at_cuts
+from .sample_spill import SampleSpill
+from .sorted_pieces import BYTES_AN_ENTRY, Piece, SortedPieces, flags, gathered
+from .spill import CodeSpill, Column
+
+if TYPE_CHECKING:
+    from ...games.features import FeatureSet
+
+
+class StreamedReconstruction(OnDisk):
+    """`reconstruction` by its held-out protocol, equal to it on the whole arrays.
+
+    Args:
+        n_latents: width of the dictionary.
+        features: names and groups of the labels; None scores all columns as one group.
+        n_features: F of labels without `features`; None reads it off the first batch.
+        groups: score only these groups.
+        min_positives: fewest positives on each side for a feature to be pooled.
+        null: also compute the `shuffled games` floor.
+        n_resamples: bootstrap resamples over games.
+        seed: of the split of the training games, the shuffle and the bootstrap.
+        budget_bytes: memory for sorting and counting.
+        folder: where scratch files go; None takes the temporary folder of the system.
+        sample: a sample on disk that others share; `features`, `groups` and `folder` are its own then.
+        threads: that count at once.
+    """
+
+    names = ("reconstruction",)
+
+    def __init__(
+        self,
+        n_latents: int,
+        *,
+        features: "FeatureSet | None" = None,
+        n_features: int | None = None,
+        groups: Sequence[str] | None = None,
+        min_positives: int = 20,
+        null: bool = True,
+        n_resamples: int = 1000,
+        seed: int = 0,
+        budget_bytes: int = DEFAULT_BUDGET,
+        folder: str | Path | None = None,
+        sample: SampleSpill | None = None,
+        threads: int = 2,
+    ) -> None:
+        super().__init__(n_latents, features, n_features, groups, folder, sample)
+        self._min_positives, self._null, self._n_resamples, self._seed = min_positives, null, n_resamples, seed
+        self._budget, self._threads = budget_bytes, threads
+
+    def compute(self) -> dict[str, Score]:
+        """The score.
+
+        Raises:
+            ValueError: no rows on a side, a game on both sides, fewer than two training games, or too few positives.
+        """
+        sample = self.sample
+        games = sample.games()
+        test = ~games.train
+        labelling = np.zeros(len(test), np.bool_)
+        labelling[labelling_games(np.flatnonzero(games.train), self._seed)] = True
+        choosing = games.train & ~labelling
+        columns = [sample.among(chosen) for chosen in (games.train, labelling, choosing)]
+        played = games.lengths[test]
+        dtype = np.min_scalar_type(int(played.max()))
+        positives = np.zeros((len(played), len(sample.words.names)), dtype)
+        for part in sample.segments(test, codes=False):
+            add_bits_by_game(part.labels.words, part.games, positives)
+        train_positives = label_counts(sample.labels, columns[0])[0]
+        scored = scored_features(
+            train_positives, positives.sum(0, dtype=np.int64), self._min_positives, sample.words
+        )
+        limits = relative_limits(firing_maxima(sample.codes, columns[0]), PAPER_GRID)
+        labels = [sample.labels] + ([sample.swapped_labels(self._seed)] if self._null else [])
+        masks = labelled_masks(
+            sample, labels, columns[1], limits, budget_bytes=self._budget, threads=self._threads
+        )
+        read: list[ReadBack] = []
+        for one, mask in zip(labels, masks, strict=True):
+            on, tp = choosing_counts(_parts(sample, choosing, one), limits, mask)
+            step = chosen_steps(on, tp, label_counts(one, columns[2])[0], sample.words, scored)
+            kept = kept_masks(mask, step, sample.words)
+            found = np.zeros_like(positives), np.zeros_like(positives)
+            add_test_counts(_parts_with_games(sample, test, one), limits, kept, *found)
+            read.append(ReadBack(*found, step, latents_of(kept, len(sample.words.names))))
+        shuffled = None
+        if self._null:
+            sums = [table.sum(0, dtype=np.int64) for table in (read[1].tp, read[1].on)]
+            among = sample.among(test)
+            shuffled = sums[0], sums[1], label_counts(labels[1], among)[0]
+            among.close()
+        counts = ReconstructionCounts(
+            read[0], positives, played, train_positives, shuffled,
+            [int(side.sum()) for side in (labelling, choosing, test)],
+            int(games.lengths[games.train].sum()),
+        )  # fmt: skip
+        for column in columns:
+            column.close()
+        score = reconstruction_from(
+            counts, sample.words, scored, min_positives=self._min_positives, n_resamples=self._n_resamples,
+            seed=self._seed,
+        )  # fmt: skip
+        return {"reconstruction": score}
+
+
+def firing_maxima(codes: CodeSpill, among: Column, entries: int = 1 << 22) -> NDArray[np.float32]:
+    """Largest value of each latent on some rows, float32 [L]; 0 if it never fires."""
+    found = np.zeros(codes.n_latents, np.float32)
+    for start, stop in codes.segments(entries):
+        part = codes.read(start, stop)
+        add_firing_maxima(part.indptr, part.indices, part.values, flags(among, start, stop), found)
+    return found
+
+
+def labelled_masks(
+    sample: SampleSpill,
+    labels: Sequence[LabelSpill],
+    among: Column,
+    limits: NDArray[np.float32],
+    *,
+    budget_bytes: int,
+    threads: int,
+) -> list[NDArray[np.uint64]]:
+    """Features that each latent detects at each limit, as `label_latents`, for several sets of labels.
+
+    Args:
+        sample: on disk.
+        labels: of its rows.
+        among: rows to label on, bool [N] on disk.
+        limits: float32 [L, T], rising with t.
+        budget_bytes: memory for a piece.
+        threads: that count at once.
+    """
+    n_steps, n_features = limits.shape[1], labels[0].n_features
+    masks = [np.zeros((sample.n_latents, n_steps, one.n_words), np.uint64) for one in labels]
+    pieces = SortedPieces(
+        sample.codes, sample.scratch, among, most_entries=max(64, budget_bytes // BYTES_AN_ENTRY),
+        most_latents=max(1, budget_bytes // (64 * n_steps * n_features)),
+    )  # fmt: skip
+    held: list[NDArray[np.int64]] = []  # of a latent in several pieces: on [1, T], then tp [1, T, F] of each labels
+    seen = 0
+    try:
+        with ThreadPoolExecutor(threads) as pool:
+            for piece in pieces:
+                cuts = _cuts(piece, limits[piece.first : piece.stop])
+                found = [cuts, *(_counts(piece, one, cuts, pool) for one in labels)]
+                if not piece.whole:
+                    held = [old + new for old, new in zip(held, found, strict=True)] if seen else found
+                    seen += len(piece.rows)
+                    if seen < pieces.counts[piece.first]:
+                        continue
+                    found, seen = held, 0
+                for tp, mask in zip(found[1:], masks, strict=True):
+                    for a, b in in_steps(len(tp), 512):
+                        here = labelled_rule(tp[a:b].astype(np.int64), found[0][a:b, :, None])
+                        mask[piece.first + a : piece.first + b] = pack_words(here)
+    finally:
+        pieces.close()
+    return masks
+
+
+def _cuts(piece: Piece, limits: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Entries of a piece above the limits of its latents, int64 [l, T]."""
+    return SortedCodes(piece.colptr, piece.places, piece.values, piece.negative, 0).n_above(limits, strict=True)
+
+
+def _counts(
+    piece: Piece, labels: LabelSpill, cuts: NDArray[np.int64], pool: ThreadPoolExecutor
+) -> NDArray[np.int32]:
+    """Positives among the first entries of every latent of a piece, int32 [l, T, F]."""
+    tp = np.empty((*cuts.shape, labels.n_features), np.int32)
+    for file in range(len(labels.files)):
+        there = gathered(piece, labels, file)
+
+        def count(w: int, first: int = 64 * GROUP * file, there: NDArray[np.uint64] = there) -> None:
+            f = slice(first + 64 * w, min(first + 64 * (w + 1), labels.n_features))
+            counts_at_cuts(there, w, piece.colptr, cuts, tp[:, :, f])
+
+        list(pool.map(count, range(there.shape[1])))
+    return tp
+
+
+def _parts(sample: SampleSpill, chosen: NDArray[np.bool_], labels: LabelSpill) -> Iterator[tuple[Codes, LabelBits]]:
+    for part in sample.segments(chosen, labels):
+        if part.codes is not None:
+            yield part.codes, part.labels
+
+
+def _parts_with_games(
+    sample: SampleSpill, chosen: NDArray[np.bool_], labels: LabelSpill
+) -> Iterator[tuple[Codes, LabelBits, NDArray[np.int64]]]:
+    for part in sample.segments(chosen, labels):
+        if part.codes is not None:
+            yield part.codes, part.labels, part.games
