@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from .metrics.approximation_boards import PreparedBoards, prepare_boards
 from .metrics.core_behaviour import PreparedBehaviour, prepare_behaviour
 from .models.capture import run_with_replacement
+from .models.devices import rebuilt
 from .models.dictionary import Dictionary
 from .testbed_catalogue import Testbed
 
@@ -85,8 +86,7 @@ def with_dictionary(dictionary: Dictionary) -> Replace:
     """Replacement of activations [batch, positions, d] by their reconstruction."""
 
     def replace(x: torch.Tensor) -> torch.Tensor:
-        flat = x.flatten(0, -2)
-        return dictionary.decode(dictionary.encode(flat)).reshape(x.shape)
+        return rebuilt(dictionary, x.flatten(0, -2)).reshape(x.shape)
 
     return replace
 

@@ -12,6 +12,7 @@ from .metrics.catalogue import TASKS
 from .metrics.score import Score
 from .models.capture import model_sha256
 from .models.controls import PermutedDictionary
+from .models.devices import on_device
 from .models.dictionary import Dictionary
 from .models.loading import load_dictionary
 from .provenance import provenance
@@ -77,6 +78,7 @@ def evaluate(
             f"dictionary {dictionary.name!r} reads activations of width {width}; "
             f"{bed.name} has width {bed.d_in} at {bed.hook}"
         )
+    dictionary = on_device(dictionary, bed.device)
     tested = Candidate(dictionary.name, "tested", dictionary, bed.x)
     n_latents = dictionary.directions.shape[0]
     references = References(bed, n_latents, tested.codes.l0)

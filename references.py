@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 from .data.assets import asset
 from .models.controls import identity_dictionary, neurons_of, pca_dictionary, random_dictionary
+from .models.devices import on_device, rebuilt
 from .models.dictionary import Codes, Dictionary, encode_in_batches
+from .models.encoding import ELEMENTS
 from .models.loading import load_dictionary
 from .supervised_dicts.files import load_supervised
 from .supervised_dicts.least_squares import fit_least_squares
@@ -52,10 +54,10 @@ class Candidate:
 
     @cached_property
     def reconstruction(self) -> torch.Tensor:
-        """Float [N, d]."""
+        """Float [N, d], on the device of x."""
         with torch.no_grad():
-            parts = [self.dictionary.decode(self.dictionary.encode(batch)) for batch in self.x.split(8192)]
-        return torch.cat(parts)
+            rows = max(1, min(8192, ELEMENTS // len(self.dictionary.directions)))
+            return torch.cat([rebuilt(self.dictionary, batch) for batch in self.x.split(rows)])
 
 
 class Later(Candidate):
@@ -166,7 +168,7 @@ class References:
         return self._on_x(name, "floor", make)
 
     def _on_x(self, name: str, role: Literal["floor", "ceiling"], make: Callable[[], Dictionary]) -> Candidate:
-        return Later(name, role, lambda: (make(), self.bed.x))
+        return Later(name, role, lambda: (on_device(make(), self.bed.device), self.bed.x))
 
     def _twin(self, asset_name: str) -> Callable[[str], Candidate]:
         def make(name: str) -> Candidate:
@@ -175,7 +177,7 @@ class References:
             return Later(
                 name,
                 "floor",
-                lambda: (load_dictionary(asset(asset_name), "sae_lens", name=name), bed.twin.x),
+                lambda: (on_device(load_dictionary(asset(asset_name), "sae_lens", name=name), bed.device), bed.twin.x),
                 same_stream=False,
             )
 
@@ -209,14 +211,17 @@ class References:
         def make() -> Dictionary:
             if isinstance(self.bed, Testbed) and self.bed.spec.probes:
                 return load_supervised(asset(self.bed.spec.probes), names=self._names())
-            return fit_probes(self._choosing, self._labels(), feature_names=self._names(), seed=self.bed.seed)
+            rows, names, device = self._choosing, self._names(), self.bed.device
+            return fit_probes(rows, self._labels(), feature_names=names, seed=self.bed.seed, device=device)
 
         return self._on_x(name, "ceiling", make)
 
     def _least_squares(self, name: str) -> Candidate:
-        return self._on_x(
-            name, "ceiling", lambda: fit_least_squares(self._choosing, self._labels(), feature_names=self._names())
-        )
+        def make() -> Dictionary:
+            rows, names, device = self._choosing, self._names(), self.bed.device
+            return fit_least_squares(rows, self._labels(), feature_names=names, device=device)
+
+        return self._on_x(name, "ceiling", make)
 
     def _mean_codes(self, name: str) -> Candidate:
         assert isinstance(self.bed, Testbed)
