@@ -25,6 +25,7 @@ from ..testbed_catalogue import AnyTestbed
 from .result import Bounds, Curve, Estimate, Point, differences
 
 N_RESAMPLES = 200  # enough for an interval that is drawn; a report takes 1,000
+SHARED = ("arch", "k", "batch_size", "lr", "seed", "frozen_decoder", "options", "lead")
 SNAPSHOT_ROWS = 2048  # held-out rows for the threshold and the figures of an SAE on its way
 
 
@@ -205,7 +206,7 @@ def score_checkpoints(
     by_run: dict[str, list[Checkpoint]] = {}
     for one in checkpoints:
         by_run.setdefault(one.run, []).append(one)
-    made = {run: _training(end[-1].folder) for run, end in by_run.items()}
+    made = {run: _settings(end[-1].folder) for run, end in by_run.items()}
     curve = Curve(about_sample(bed, metrics, seed, n_resamples), made)
     if path is not None and Path(path).exists():
         curve = _continued(curve, Curve.read(path), Path(path))
@@ -218,12 +219,13 @@ def score_checkpoints(
     with tqdm(total=len(checkpoints), disable=None if progress else True, desc=f"checkpoints on {bed.name}") as bar:
         for run, stops in by_run.items():
             for one in stops:
-                last = one is stops[-1] and run not in curve.bounds
-                if last or curve.at(run, one.rows) is None:
+                new = curve.at(run, one.rows) is None
+                ends = one is stops[-1] and (new or run not in curve.bounds)
+                if new or ends:
                     dictionary = load_dictionary(one.folder, name=run)
-                    if curve.at(run, one.rows) is None:
+                    if new:
                         curve = keep(curve.plus(scored(dictionary, bed, curve.about, run, one.rows, one.step)))
-                    if last:
+                    if ends:
                         curve = keep(curve.bounded(run, bounds_of(dictionary, bed, curve.about)))
                 bar.update()
             say(_told(curve, run))
@@ -291,6 +293,11 @@ def _training(folder: Path) -> dict[str, Any]:
     """How `train_sae` made what a folder holds; empty for SAEs of others."""
     file = folder / CONFIG_FILE
     return dict(json.loads(file.read_text()).get("metadata", {}).get("fiducial") or {}) if file.is_file() else {}
+
+
+def _settings(folder: Path) -> dict[str, Any]:
+    """Of that what all checkpoints of a run share."""
+    return {name: value for name, value in _training(folder).items() if name in SHARED}
 
 
 def _told(curve: Curve, run: str) -> str:

@@ -92,6 +92,7 @@ def _draw_runs(
         if intervals:
             ax.fill_between(x, mine["low"], mine["high"], color=colour, alpha=0.15, linewidth=0)
     ax.set_xscale("log")
+    ax.xaxis.set_minor_formatter(lambda value, _: "")
     ax.set_xlabel("activations seen (left edge: untrained)" if (frame["rows"] == 0).any() else "activations seen")
 
 
