@@ -131,7 +131,7 @@ def test_drawn(found, tmp_path):
     np.testing.assert_array_equal(lines[0].get_ydata(), tau[tau["metric"] == "coverage"]["tau"])
     first = save_figure(fig, tmp_path / "e.svg").read_bytes()
     assert save_figure(fig, tmp_path / "e.svg").read_bytes() == first
-    with pytest.raises(ValueError, match="svg or .png"):
+    with pytest.raises(ValueError, match=r"svg or \.png"):
         save_figure(fig, tmp_path / "e.pdf")
 
 
