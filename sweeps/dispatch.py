@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ..report import Report
-from .plan import Place, Task
+from .task import Place, Task
 
 
 @dataclass(frozen=True)

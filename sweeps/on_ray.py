@@ -9,6 +9,8 @@ import os
 import tempfile
 import time
 import traceback
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from importlib import import_module
@@ -20,7 +22,7 @@ from ..data.assets import path_sha256
 from ..report import Report
 from ..testbed_catalogue import SECRET_VARIABLE
 from .dispatch import Failed, Lost, Outcome, Ready
-from .plan import Task
+from .task import Task
 
 OBJECT_STORE = 200 * 2**20  # of a cluster of this machine: reports are small, and SAEs do not travel there
 PATIENCE = 600.0  # seconds without any worker, after which nobody will come
@@ -41,7 +43,7 @@ class RayPool:
         gpus: of each actor, may be a part of one; testbeds then run on cuda.
         shared: folder for what SAEs of one place share; actors that do not see it keep a folder of their machine's own.
         local_cpus: CPUs of a cluster that is started here; None counts them.
-        scorer: class of the actors.
+        score: what an actor does with a task, instead of scoring it.
         patience: seconds to wait while there is no worker at all.
 
     Raises:
@@ -59,7 +61,7 @@ class RayPool:
         gpus: float = 0.0,
         shared: Path | None = None,
         local_cpus: int | None = None,
-        scorer: type | None = None,
+        score: Callable[[Task], Report] | None = None,
         patience: float = PATIENCE,
     ) -> None:
         if (size is not None and size < 1) or threads < 1 or gpus < 0:
@@ -72,15 +74,16 @@ class RayPool:
             raise NotInstalledError("a cluster needs Ray: pip install 'fiducial[cluster]'") from None
         self._started = not self._ray.is_initialized()
         if self._started:
-            _start(self._ray, address, local_cpus)
+            start_ray(self._ray, address, local_cpus)
         self._patience, self._travel = patience, address is not None
         self._actors: list[Any] = []
         self._running: dict[Any, tuple[int, Task | None]] = {}  # no task: it is being greeted
         self._up: set[int] = set()
         try:
             room = _room(self._ray.cluster_resources(), threads, gpus)
-            remote = self._ray.remote(num_cpus=threads, num_gpus=gpus, max_restarts=0)(scorer or Scorer)
-            self._make = partial(remote.remote, threads, gpus > 0, shared, os.environ.get(SECRET_VARIABLE))
+            remote = self._ray.remote(num_cpus=threads, num_gpus=gpus, max_restarts=0)(Scorer)
+            secret = os.environ.get(SECRET_VARIABLE)
+            self._make = partial(remote.remote, threads, gpus > 0, shared, secret, score)
             for worker in range(size or room):
                 self._actors.append(None)
                 self._hire(worker)
@@ -130,7 +133,7 @@ class RayPool:
     def close(self) -> None:
         """End all actors, and the cluster if it was started here."""
         for actor in self._actors:
-            if actor is not None:
+            with suppress(Exception):  # of a cluster that is gone
                 self._ray.kill(actor)
         self._actors, self._running = [], {}
         if self._started:
@@ -179,24 +182,26 @@ class Scorer:
         cuda: score on a GPU.
         shared: folder for what SAEs of one place share, if this machine sees it.
         secret: of sealed worlds.
+        score: what to do with a task, instead of scoring it.
     """
 
     def __init__(
-        self, threads: int = 1, cuda: bool = False, shared: Path | None = None, secret: str | None = None
+        self,
+        threads: int = 1,
+        cuda: bool = False,
+        shared: Path | None = None,
+        secret: str | None = None,
+        score: Callable[[Task], Report] | None = None,
     ) -> None:
-        import torch
         from threadpoolctl import threadpool_limits
-
-        from .work import Scoring
 
         os.environ["TQDM_DISABLE"] = "1"
         if secret is not None:
             os.environ[SECRET_VARIABLE] = secret
-        torch.set_num_threads(threads)
         threadpool_limits(threads)
         if shared is not None and not shared.is_dir():
-            shared = Path(tempfile.gettempdir()) / f"fiducial-{os.getuid()}" / shared.name
-        self._score = Scoring(shared, "cuda" if cuda else "cpu")
+            shared = Path(tempfile.gettempdir()) / f"fiducial-{os.getuid()}" / shared.parent.name
+        self._score = score or _scoring(threads, shared, cuda)
 
     def hello(self) -> dict[str, Any]:
         """Who it is."""
@@ -215,6 +220,22 @@ class Scorer:
                 return self._score(task)
             except Exception as error:  # said, and the sweep goes on with the others
                 return Failed(f"{type(error).__name__}: {error}", traceback.format_exc())
+
+
+def _scoring(threads: int, shared: Path | None, cuda: bool) -> Callable[[Task], Report]:
+    """Scores on this machine; a GPU that was asked for has to be there.
+
+    Raises:
+        RuntimeError: it is not.
+    """
+    import torch
+
+    from .work import Scoring
+
+    torch.set_num_threads(threads)
+    if cuda and not torch.cuda.is_available():
+        raise RuntimeError("Ray gave this worker a GPU, but torch finds no CUDA device: is it a build for CPUs?")
+    return Scoring(shared, "cuda" if cuda else "cpu")
 
 
 def packed(path: Path) -> dict[str, bytes] | None:
@@ -242,7 +263,17 @@ def unpacked(files: dict[str, bytes], folder: Path, task: Task) -> Path:
     return place
 
 
-def _start(ray: Any, address: str | None, local_cpus: int | None) -> None:
+def start_ray(ray: Any, address: str | None, local_cpus: int | None) -> None:
+    """Connect to a cluster, or start one on this machine, which ends with this process.
+
+    Args:
+        ray: the module.
+        address: of the cluster; None starts one.
+        local_cpus: CPUs of one that is started; None counts them.
+
+    Raises:
+        ConnectionError: no cluster at the address.
+    """
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # nothing is told to anybody
     here = {"num_cpus": local_cpus, "object_store_memory": OBJECT_STORE, "include_dashboard": False}
     try:

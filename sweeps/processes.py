@@ -5,15 +5,14 @@ import os
 import signal
 import threading
 import traceback
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from ..report import Report
 from .dispatch import Failed, Lost
-from .plan import Task
-from .work import Scoring
+from .task import Task
 
 MOST = 4  # each process holds up to 2 GB
 PATIENCE = 5.0  # seconds that a worker has to end when it is told to
@@ -40,7 +39,11 @@ class ProcessPool:
         if size < 1 or threads < 1:
             raise ValueError(f"at least one worker with one thread, got {size} and {threads}")
         self._context = multiprocessing.get_context("spawn")  # a forked torch may hang
-        self._threads, self._score = threads, score or Scoring()
+        if score is None:
+            from .work import Scoring
+
+            score = Scoring()
+        self._threads, self._score = threads, score
         self._workers: dict[int, tuple[Any, Connection]] = {}
         for number in range(size):
             self._start(number)
@@ -93,7 +96,8 @@ class ProcessPool:
     def _start(self, number: int) -> None:
         ours, theirs = self._context.Pipe()
         process = self._context.Process(target=_serve, args=(theirs, self._threads, self._score), daemon=True)
-        process.start()
+        with _environment(threads=self._threads):  # libraries count their threads when they are loaded
+            process.start()
         theirs.close()
         self._workers[number] = process, ours
 
@@ -118,22 +122,36 @@ def _serve(connection: Connection, threads: int, score: Callable[[Task], Report]
     """What a worker does: Ctrl-C is its parent's business, with whom it ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    os.environ["TQDM_DISABLE"] = "1"
-    import torch
     from threadpoolctl import threadpool_limits
 
-    torch.set_num_threads(threads)
-    threadpool_limits(threads)
-    while True:
-        try:
-            task = connection.recv()
-        except EOFError:
-            return
-        try:
-            outcome: Report | Failed = score(task)
-        except Exception as error:  # said, and the sweep goes on with the others
-            outcome = Failed(f"{type(error).__name__}: {error}", traceback.format_exc())
-        connection.send(outcome)
+    with threadpool_limits(threads):
+        while True:
+            try:
+                task = connection.recv()
+            except EOFError:
+                return
+            try:
+                outcome: Report | Failed = score(task)
+            except Exception as error:  # said, and the sweep goes on with the others
+                outcome = Failed(f"{type(error).__name__}: {error}", traceback.format_exc())
+            connection.send(outcome)
+
+
+@contextmanager
+def _environment(threads: int) -> Iterator[None]:
+    """What a process started meanwhile finds in its environment."""
+    counted = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+    mine = {"TQDM_DISABLE": "1", **dict.fromkeys(counted, str(threads))}
+    before = {name: os.environ.get(name) for name in mine}
+    os.environ.update(mine)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def _end_with_parent() -> None:

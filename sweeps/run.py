@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..report import Report, write_atomically
 from .dispatch import Failed, Pool, Progress, dispatch
-from .plan import SweepPlan, Task
+from .task import SweepPlan, Task
 
 LOCK, FAILURES, SHARED = ".sweep.lock", "failures.json", ".shared"
 

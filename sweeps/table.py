@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ..report import Report
 from ..report_compare import number, printable
 from .dispatch import Failed, Progress
-from .plan import Task
+from .task import Task
 
 if TYPE_CHECKING:
     from rich.table import Table

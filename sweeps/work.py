@@ -13,8 +13,8 @@ from ..models.loading import load_dictionary
 from ..provenance import provenance
 from ..report import Report
 from ..testbed_catalogue import testbed
-from .plan import SCHEMA, Place, Task
 from .shared import SharedScores
+from .task import SCHEMA, Place, Task
 
 _kept: dict[tuple[Place, str], Any] = {}  # of a worker: one testbed at a time, since each may fill gigabytes
 

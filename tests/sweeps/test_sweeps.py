@@ -3,11 +3,6 @@
 import json
 import os
 import random
-import signal
-import subprocess
-import sys
-import textwrap
-import time
 from collections import Counter
 from dataclasses import replace
 from itertools import pairwise
@@ -15,10 +10,11 @@ from itertools import pairwise
 import pytest
 from fiducial.report import Report
 from fiducial.sweeps.dispatch import Failed, Lost, Progress, dispatch
-from fiducial.sweeps.plan import Place, SweepPlan, Task, read_plan
+from fiducial.sweeps.plan import read_plan
 from fiducial.sweeps.processes import ProcessPool
 from fiducial.sweeps.run import LOCK, kept, locked, sweep
 from fiducial.sweeps.table import Watch, compared
+from fiducial.sweeps.task import Place, SweepPlan, Task
 
 from .toy_scores import dies_always, dies_once, toy_score
 
@@ -161,49 +157,6 @@ def test_a_killed_worker_loses_nothing(tmp_path, monkeypatch):
     assert [task.name for task in given_up.failures] == ["mortal"]
     assert "lost 2 times" in next(iter(given_up.failures.values())).reason
     assert len(given_up.reports) == 1
-
-
-SCRIPT = """
-import sys
-from pathlib import Path
-from fiducial.sweeps.processes import ProcessPool
-from fiducial.sweeps.run import sweep
-from sweeps_tests import plan, toy_score
-if __name__ == "__main__":
-    sweep(plan(Path(sys.argv[1]), *"abcdef"), lambda n: ProcessPool(2, score=toy_score))
-"""
-
-
-def test_a_sweep_killed_ten_times_ends_as_one_never_killed(tmp_path):
-    (tmp_path / "run.py").write_text(textwrap.dedent(SCRIPT))
-    (tmp_path / "sweeps_tests.py").write_text(
-        "import importlib.util, sys\n"
-        "from pathlib import Path\n"
-        f"sys.path.insert(0, {str(__file__.rsplit('/', 1)[0])!r})\n"
-        "from toy_scores import toy_score\n"
-        "from fiducial.sweeps.plan import Place, SweepPlan, Task\n"
-        "def plan(out, *names):\n"
-        "    return SweepPlan(tuple(Task(Place('othello-6x6', 8, s), f'/nowhere/{n}', n, None, f'sha of {n}',"
-        " ('coverage',)) for s in (0, 1) for n in names), out)\n"
-    )
-    environment = {**os.environ, "TOY_LOG": str(tmp_path / "log"), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, str(tmp_path / "run.py"), str(tmp_path / "killed")]
-    generator = random.Random(0)
-    for _ in range(10):
-        process = subprocess.Popen(command, env=environment, cwd=tmp_path)
-        before = time.monotonic()
-        while process.poll() is None and time.monotonic() - before < generator.uniform(2.5, 6):
-            time.sleep(0.05)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-    subprocess.run(command, env=environment, cwd=tmp_path, check=True)
-    subprocess.run([*command[:2], str(tmp_path / "whole")], env=environment, cwd=tmp_path, check=True)
-    killed, whole = (
-        {p.relative_to(d): p.read_bytes() for p in d.rglob("*.json")} for d in (tmp_path / "killed", tmp_path / "whole")
-    )
-    assert killed == whole
-    assert len(whole) == 12
-    assert not list(tmp_path.rglob("*.tmp"))
 
 
 def test_plans_are_read(tmp_path):

@@ -3,22 +3,31 @@
 import os
 import signal
 import time
+from pathlib import Path
 
 from fiducial.metrics.score import Score
 from fiducial.report import Report
 
 
 def toy_score(task):
-    """A report that depends on the task alone."""
-    time.sleep(0.15)
+    """A report that depends on the task alone; who asked for it, and when, goes into a log."""
     log = os.environ.get("TOY_LOG")
     if log:
         with open(log, "a") as file:
-            file.write(f"{task.name} {task.place.seed}\n")
+            file.write(f"{os.getpid()} {task.name} {task.place.seed}\n")
+    time.sleep(float(os.environ.get("TOY_SECONDS", "0.1")))
     if task.name == "bad":
         raise ValueError("this one cannot be read")
     value = len(task.name) / 100 + task.place.seed
     return Report(task.name, task.place.testbed, {"coverage": Score("coverage", value, value - 0.1, value + 0.1)})
+
+
+def busy_score(task):
+    """A report after so many seconds of this core's work, whatever else the machine does."""
+    begun = time.process_time()
+    while time.process_time() - begun < float(os.environ.get("TOY_SECONDS", "0.1")):
+        pass
+    return toy_score(task)
 
 
 def dies_once(task):
@@ -35,3 +44,9 @@ def dies_always(task):
     if task.name == "mortal":
         os.kill(os.getpid(), signal.SIGKILL)
     return toy_score(task)
+
+
+def weighs(task):
+    """Says how large the SAE is that it was handed."""
+    size = sum(file.stat().st_size for file in Path(task.sae).rglob("*") if file.is_file())
+    return Report(task.name, task.place.testbed, {"coverage": Score("coverage", size, size, size)})
