@@ -73,7 +73,7 @@ _OFF_MANIFOLD = ("off_manifold_error",)
 WAYS: dict[str, Way] = {
     "coverage": Way("counts on disk", ("coverage",)),
     "reconstruction": Way("counts on disk", ("reconstruction",)),
-    "recovery": Way("counts on disk", tuple(RECOVERY)),
+    "recovery": Way("bounded sample", tuple(RECOVERY)),
     "sparsity": Way("sums", SPARSITY),
     "fidelity": Way("sums", FIDELITY),
     "behaviour": Way("sums", tuple(BEHAVIOUR)),
@@ -172,8 +172,13 @@ def accumulators(
     counted = [family for family in families if WAYS[family].how == "counts on disk"]
     if counted:
         found |= _counted({family: asked[family] for family in counted}, n_latents, part, folder)
-    narrowed = [Narrowed(one, [name for name in wanted if WAY_OF[name] == family]) for family, one in found.items()]
     sampled = {family: asked[family] for family in families if WAYS[family].how == "bounded sample"}
+    if recovery := sampled.pop("recovery", None):  # apart, since it finds out by itself whether true sizes come
+        from .recovery import StreamedRecovery
+
+        given: dict[str, Any] = {"features": features, "most_rows": most_rows, "budget_bytes": part, **recovery.less()}
+        found["recovery"] = StreamedRecovery(n_latents, directions=directions, **given)
+    narrowed = [Narrowed(one, [name for name in wanted if WAY_OF[name] == family]) for family, one in found.items()]
     if not sampled:
         return [*narrowed]
     return [*narrowed, _gathered(sampled, [name for name in wanted if WAY_OF[name] in sampled], most_rows, part, seed)]
@@ -202,19 +207,15 @@ def _counted(
     sample = SampleSpill(n_latents, features=next(iter(families.values())).features, folder=folder)
     found: dict[str, Accumulator] = {}
     for family, asked in families.items():
-        given = {"sample": sample, "budget_bytes": budget, **asked.less()}
+        given: dict[str, Any] = {"sample": sample, "budget_bytes": budget, **asked.less()}
         if family == "coverage":
             from .coverage import StreamedCoverage
 
             found[family] = StreamedCoverage(n_latents, null=asked.null, **given)
-        elif family == "reconstruction":
+        else:
             from .reconstruction import StreamedReconstruction
 
             found[family] = StreamedReconstruction(n_latents, null=asked.null, **given)
-        else:
-            from .recovery import StreamedRecovery
-
-            found[family] = StreamedRecovery(n_latents, directions=asked.directions, **given)
     return found
 
 
