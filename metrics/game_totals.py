@@ -5,6 +5,7 @@ Both ways to a score end here, whole arrays and samples that pass batch by batch
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,9 @@ from .score import Score, interval
 def sums_by_game(columns: Mapping[str, NDArray[np.float64]], games: NDArray[np.int64]) -> NDArray[np.float64]:
     """Sums of columns [N] over games numbered from 0, float64 [G, n_columns], added row after row."""
     n_games = int(games.max()) + 1
-    return np.stack([np.bincount(games, column, n_games) for column in columns.values()], 1)
+    return np.stack([np.bincount(games, column, n_games) for column in columns.values()], 1).astype(
+        np.float64, copy=False
+    )
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ class GameTotals:
     n_games: int
 
     @classmethod
-    def over(cls, names: Sequence[str], by_game: NDArray[np.float64], n_resamples: int, seed: int) -> "GameTotals":
+    def over(cls, names: Sequence[str], by_game: NDArray[Any], n_resamples: int, seed: int) -> "GameTotals":
         """Totals of sums by game, float64 [G, n_columns].
 
         Raises:

@@ -21,7 +21,6 @@ from .game_sums import GameSums
 from .passing import Passing
 from .rows import value_of
 
-READ = ("clean_logprobs", "zero_logprobs", "mean_logprobs", "allowed")
 DIFFERENCES = {
     "clean": "clean_difference",
     "reconstructed": "reconstructed_difference",
@@ -44,8 +43,7 @@ class StreamedSums(Passing):
         self._games.add(batch.game_id, np.stack([columns[name] for name in self._columns], 1))
 
     def _totals(self) -> GameTotals:
-        table = self._games.table()
-        return GameTotals.over(self._columns, table, self._n_resamples, self._seed)  # type: ignore[arg-type]
+        return GameTotals.over(self._columns, self._games.table(), self._n_resamples, self._seed)
 
 
 class StreamedBehaviour(StreamedSums):
@@ -61,13 +59,19 @@ class StreamedBehaviour(StreamedSums):
     """
 
     def __init__(self, *, targets: bool = False, n_resamples: int = 1000, seed: int = 0) -> None:
-        needs = frozenset((*READ, "sae_logprobs", *(("targets",) if targets else ())))
+        read = ("clean_logprobs", "sae_logprobs", "zero_logprobs", "mean_logprobs", "allowed")
+        needs = frozenset((*read, *(("targets",) if targets else ())))
         super().__init__(tuple(BEHAVIOUR), needs, COLUMNS, n_resamples, seed)
 
     def _take(self, batch: Batch) -> None:
-        given = [value_of(batch, name) for name in READ]
-        targets = value_of(batch, "targets") if "targets" in self.needs else None
-        prepared = prepare_behaviour(*given, batch.game_id, targets=targets)
+        prepared = prepare_behaviour(
+            value_of(batch, "clean_logprobs"),
+            value_of(batch, "zero_logprobs"),
+            value_of(batch, "mean_logprobs"),
+            value_of(batch, "allowed"),
+            batch.game_id,
+            targets=value_of(batch, "targets") if "targets" in self.needs else None,
+        )
         self._add(batch, prepared.columns(value_of(batch, "sae_logprobs")))
 
     def _scores(self) -> dict[str, Score]:

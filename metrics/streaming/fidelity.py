@@ -51,5 +51,5 @@ class StreamedFidelity(Passing):
         self._mean = self._sum / self._n
 
     def _scores(self) -> dict[str, Score]:
-        totals = GameTotals.over(FIDELITY, self._games.table(), self._n_resamples, self._seed)  # type: ignore[arg-type]
+        totals = GameTotals.over(FIDELITY, self._games.table(), self._n_resamples, self._seed)
         return stamped(fidelity_scores(totals), PROPERTIES)

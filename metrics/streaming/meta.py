@@ -27,7 +27,8 @@ class StreamedMeta(Passing):
         self, directions: NDArray[np.floating], *, n_resamples: int = 1000, seed: int = 0, **options: Any
     ) -> None:
         super().__init__(tuple(PROPERTIES), frozenset({"codes"}))
-        self._directions, self._options = directions, {"n_resamples": n_resamples, "seed": seed, **options}
+        self._directions = directions
+        self._options: dict[str, Any] = {"n_resamples": n_resamples, "seed": seed, **options}
         self._fires = np.zeros(len(directions), np.bool_)
 
     def _take(self, batch: Batch) -> None:

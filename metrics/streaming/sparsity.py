@@ -54,5 +54,5 @@ class StreamedSparsity(Passing):
         self._games.add(batch.game_id, np.stack([np.diff(codes.indptr), np.ones(len(batch), np.int64)], 1))
 
     def _scores(self) -> dict[str, Score]:
-        totals = GameTotals.over(SPARSITY, self._games.table(), self._n_resamples, self._seed)  # type: ignore[arg-type]
+        totals = GameTotals.over(SPARSITY, self._games.table(), self._n_resamples, self._seed)
         return stamped(sparsity_scores(totals, self._fired, self._dense_above), PROPERTIES)
