@@ -167,9 +167,7 @@ def reconstruction(
         [len(np.unique(games[rows])) for rows in sets],
         len(sets[0]) + len(sets[1]),
     )
-    return reconstruction_from(
-        found, words, scored, min_positives=min_positives, n_resamples=n_resamples, seed=seed
-    )
+    return reconstruction_from(found, words, scored, min_positives=min_positives, n_resamples=n_resamples, seed=seed)
 
 
 def halves(

@@ -16,7 +16,7 @@ from .batch import Batch
 from .label_words import LabelSpill
 from .pairs import DEFAULT_BUDGET, BestLatents, best_latents_spilled, label_counts
 from .pairs_numba import add_bits_by_game, add_pairs_by_game
-from .sample_spill import SampleSpill
+from .sample_spill import Games, SampleSpill
 
 if TYPE_CHECKING:
     from ...games.features import FeatureSet
@@ -47,10 +47,9 @@ class OnDisk:
         folder: str | Path | None,
         sample: SampleSpill | None,
     ) -> None:
-        made = sample or SampleSpill(
-            n_latents, features=features, n_features=n_features, groups=groups, folder=folder
-        )
+        made = sample or SampleSpill(n_latents, features=features, n_features=n_features, groups=groups, folder=folder)
         self._sample: SampleSpill | None = made.open()
+        self._passed = False
 
     @property
     def sample(self) -> SampleSpill:
@@ -70,10 +69,19 @@ class OnDisk:
             OSError: the disk is full.
             ValueError: a batch that lacks something, does not follow the last one, or holds NaN.
         """
+        if self._passed:
+            raise ValueError(f"{', '.join(self.names)}: the pass is over; make a new accumulator for another sample")
         self.sample.take(batch)
 
     def end_pass(self) -> None:
-        """Nothing is left to do."""
+        """The sample has passed."""
+        self._passed = True
+
+    def _games(self) -> Games:
+        """The games, after the pass."""
+        if not self._passed:
+            raise ValueError(f"{', '.join(self.names)}: the sample has not passed; call end_pass first")
+        return self.sample.games()
 
     def close(self) -> None:
         """Give back the files; may be called twice."""
@@ -141,8 +149,7 @@ class StreamedCoverage(OnDisk):
         Raises:
             ValueError: no rows on a side, a game on both sides, or too few positives.
         """
-        sample = self.sample
-        games = sample.games()
+        sample, games = self.sample, self._games()
         among = sample.among(games.train)
         labels = [sample.labels] + ([sample.swapped_labels(self._seed)] if self._null else [])
         best = best_latents_spilled(

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
 from ..counts import f1_score
-from ..counts_numba import plan_blocks
+from ..counts_blocks_numba import plan_blocks
 from . import pairs_numba as kernels
 from .label_words import GROUP, LabelSpill, in_steps
 from .sorted_pieces import BYTES_AN_ENTRY, Piece, SortedPieces, flags, gathered
@@ -280,9 +280,7 @@ class _Carried:
         if piece.equal:
             kernels.add_equal(there, w, self._equal[f])
         else:
-            kernels.part_of_latent(
-                there, w, *plan, piece.values, self.positives[f], self._states[f], self._limits[f]
-            )
+            kernels.part_of_latent(there, w, *plan, piece.values, self.positives[f], self._states[f], self._limits[f])
 
     def finished(self) -> PairBlock:
         """After the last piece."""

@@ -87,8 +87,7 @@ class StreamedReconstruction(OnDisk):
         Raises:
             ValueError: no rows on a side, a game on both sides, fewer than two training games, or too few positives.
         """
-        sample = self.sample
-        games = sample.games()
+        sample, games = self.sample, self._games()
         test = ~games.train
         labelling = np.zeros(len(test), np.bool_)
         labelling[labelling_games(np.flatnonzero(games.train), self._seed)] = True
@@ -100,14 +99,10 @@ class StreamedReconstruction(OnDisk):
         for part in sample.segments(test, codes=False):
             add_bits_by_game(part.labels.words, part.games, positives)
         train_positives = label_counts(sample.labels, columns[0])[0]
-        scored = scored_features(
-            train_positives, positives.sum(0, dtype=np.int64), self._min_positives, sample.words
-        )
+        scored = scored_features(train_positives, positives.sum(0, dtype=np.int64), self._min_positives, sample.words)
         limits = relative_limits(firing_maxima(sample.codes, columns[0]), PAPER_GRID)
         labels = [sample.labels] + ([sample.swapped_labels(self._seed)] if self._null else [])
-        masks = labelled_masks(
-            sample, labels, columns[1], limits, budget_bytes=self._budget, threads=self._threads
-        )
+        masks = labelled_masks(sample, labels, columns[1], limits, budget_bytes=self._budget, threads=self._threads)
         read: list[ReadBack] = []
         for one, mask in zip(labels, masks, strict=True):
             on, tp = choosing_counts(_parts(sample, choosing, one), limits, mask)
@@ -197,9 +192,7 @@ def _cuts(piece: Piece, limits: NDArray[np.float32]) -> NDArray[np.int64]:
     return SortedCodes(piece.colptr, piece.places, piece.values, piece.negative, 0).n_above(limits, strict=True)
 
 
-def _counts(
-    piece: Piece, labels: LabelSpill, cuts: NDArray[np.int64], pool: ThreadPoolExecutor
-) -> NDArray[np.int32]:
+def _counts(piece: Piece, labels: LabelSpill, cuts: NDArray[np.int64], pool: ThreadPoolExecutor) -> NDArray[np.int32]:
     """Positives among the first entries of every latent of a piece, int32 [l, T, F]."""
     tp = np.empty((*cuts.shape, labels.n_features), np.int32)
     for file in range(len(labels.files)):

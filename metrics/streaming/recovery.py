@@ -85,7 +85,8 @@ class StreamedRecovery(Gathered):
         super().accumulate(batch)
 
     def _recovered(self, kept: Batch) -> dict[str, Score]:
-        assert kept.codes is not None and kept.labels is not None  # noqa: PT018 - `accumulate` has seen to both
+        assert kept.codes is not None
+        assert kept.labels is not None
         nulls = [(encode(kept.x), directions) for encode, directions in self._nulls if kept.x is not None]
         return recovery(
             kept.codes, kept.labels, game_id=kept.game_id, train=kept.train, nulls=nulls,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..counts_numba import keys_by_latent, read_keys
+from ..counts_blocks_numba import keys_by_latent, read_keys
 from .label_words import LabelSpill, in_steps
 from .pairs_numba import by_bucket, count_entries, inverse, ranks_of, scatter, sort_into
 from .spill import CodeSpill, Column, Scratch
@@ -168,8 +168,8 @@ class SortedPieces:
         if fine:
             for a, b in in_steps(end - start, self.most_entries):
                 ranks = self._ranks(start + a, start + b)
-                for high, bins in fine.items():
-                    bins += np.bincount(ranks[ranks >> 16 == high] & 0xFFFF, minlength=1 << 16)
+                for high, totals in fine.items():
+                    totals += np.bincount(ranks[ranks >> 16 == high] & 0xFFFF, minlength=1 << 16)
         uppers: list[int] = []
         sizes: list[int] = []
         held = previous = 0
@@ -212,9 +212,8 @@ def gathered(piece: Piece, labels: LabelSpill, file: int, rows: int = 1 << 17) -
     out = np.empty((len(piece.rows), column.width), np.uint64)
     if not len(piece.rows):
         return out
-    steps = list(in_steps(labels.n_rows, rows))
-    edges = np.searchsorted(piece.rows, np.array([start for start, _ in steps] + [labels.n_rows]))
-    for (start, _), first, last in zip(steps, edges[:-1].tolist(), edges[1:].tolist(), strict=True):
+    edges = np.searchsorted(piece.rows, np.arange(0, labels.n_rows + rows, rows))
+    for first, last in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
         if last > first:
             low, high = int(piece.rows[first]), int(piece.rows[last - 1]) + 1
             words = column.read(low, high).reshape(high - low, column.width)
