@@ -17,7 +17,7 @@ from ..provenance import provenance
 from ..report import Report
 from ..scoring import FAMILIES, Scores, check_metrics
 from .controls import FIT_ROWS, controls_of
-from .memory import budget_of, check_disk, scratch_folder
+from .memory import budget_of, check_disk, check_folder, scratch_folder
 from .sample import GameSplit, Sample, open_sample, split_of
 from .source import Tally, batches_of, check_fit, encoded, needs_of
 
@@ -94,6 +94,7 @@ def evaluate_file(
     sample = open_sample(path)
     check_fit(sample, dictionary)
     wanted = _askable(metrics, sample)
+    check_folder(folder)
     budget = budget_of(memory)
     split = split_of(sample, seed=seed)
     _check_disk(sample, dictionary, wanted, folder)

@@ -123,6 +123,18 @@ def budget_of(memory: str | int) -> int:
     return left
 
 
+def check_folder(folder: str | Path | None) -> None:
+    """Refuse a folder for scratch files that is not there.
+
+    Raises:
+        FileNotFoundError: `folder` does not exist.
+        NotADirectoryError: `folder` is a file.
+    """
+    if folder is not None and not Path(folder).is_dir():
+        kind = NotADirectoryError if Path(folder).exists() else FileNotFoundError
+        raise kind(f"scratch files need a folder that exists, got {folder}")
+
+
 def check_disk(folder: str | Path | None, needed: int) -> None:
     """Refuse, before the work, a folder whose disk cannot hold what will be written.
 
@@ -173,9 +185,7 @@ def scratch_folder(folder: str | Path | None = None) -> Iterator[Path]:
         FileNotFoundError: `folder` does not exist.
         NotADirectoryError: `folder` is a file.
     """
-    if folder is not None and not Path(folder).is_dir():
-        kind = NotADirectoryError if Path(folder).exists() else FileNotFoundError
-        raise kind(f"scratch files need a folder that exists, got {folder}")
+    check_folder(folder)
     made = Path(tempfile.mkdtemp(prefix="fiducial-scratch-", dir=folder))
     try:
         yield made
