@@ -9,6 +9,7 @@ import typer
 from . import (
     cli_causal,
     cli_certify,
+    cli_curves,
     cli_explain,
     cli_judging,
     cli_making,
@@ -23,6 +24,7 @@ __all__ = [
     "app",
     "cli_causal",
     "cli_certify",
+    "cli_curves",
     "cli_explain",
     "cli_judging",
     "cli_making",
