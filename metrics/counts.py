@@ -160,13 +160,13 @@ def f1_score(
     return 2.0 * tp / np.where(total > 0, total, 1.0)
 
 
-def sort_codes(codes: "Codes") -> SortedCodes:
-    """Entries of every latent from the largest value down."""
-    from .counts_numba import keys_by_latent, read_keys
+def sort_codes(codes: "Codes", threads: int | None = None) -> SortedCodes:
+    """Entries of every latent from the largest value down; `threads` as in `best_thresholds`."""
+    from .counts_blocks_numba import keys_by_latent, read_keys
+    from .counts_threads import sort_keys
 
     colptr, keys = keys_by_latent(codes.indptr, codes.indices, codes.values, codes.n_latents)
-    for start, stop in zip(colptr[:-1].tolist(), colptr[1:].tolist(), strict=True):
-        keys[start:stop].sort()
+    sort_keys(keys, colptr, threads)
     rows, values, negative = read_keys(colptr, keys)
     return SortedCodes(colptr, rows, values, negative, codes.n_rows)
 
@@ -178,6 +178,7 @@ def best_thresholds(
     n_features: int | None = None,
     implementation: Implementation = "auto",
     device: str = "cpu",
+    threads: int | None = None,
 ) -> PairCounts:
     """Best threshold, F1, precision, recall and AUROC of every latent for every feature, exactly.
 
@@ -187,6 +188,7 @@ def best_thresholds(
         n_features: F of packed labels.
         implementation: `auto` takes triton on a CUDA device (torch, where Triton is not installed) and numba elsewhere.
         device: for triton and torch, such as "cuda".
+        threads: of numba; by default those that torch may use. The counts do not depend on it.
 
     Raises:
         ModuleNotFoundError: triton asked for and not installed.
@@ -200,7 +202,7 @@ def best_thresholds(
         >>> pairs.f1[:, 0].tolist(), pairs.auroc[:, 0].tolist(), float(pairs.threshold[0, 0])
         ([1.0, 0.0], [1.0, 0.5], 2.0)
     """
-    chosen = choose_implementation(implementation, device)
+    chosen, device = choose_implementation(implementation, device, latents)
     if chosen == "triton":
         from .counts_triton import best_pairs as triton_pairs
         from .counts_triton import put_on
@@ -213,11 +215,9 @@ def best_thresholds(
 
         tp, on, auroc = torch_pairs(ordered, bits, device)
     elif chosen == "numba":
-        from .counts_numba import best_pairs as numba_pairs
-        from .counts_numba import plan_blocks
+        from .counts_threads import best_pairs as numba_pairs
 
-        plan = plan_blocks(ordered.colptr, ordered.negative, ordered.values)
-        tp, on, auroc = numba_pairs(bits.words, bits.n_features, bits.positives, ordered.rows, *plan)
+        tp, on, auroc = numba_pairs(ordered.colptr, ordered.negative, ordered.rows, ordered.values, bits, threads)
     else:
         from .counts_plain import best_pairs as plain_pairs
 
@@ -234,6 +234,7 @@ def counts_at(
     n_features: int | None = None,
     implementation: Implementation = "auto",
     device: str = "cpu",
+    threads: int | None = None,
 ) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
     """Counts at given thresholds of every latent: on int64 [L, T] and true positives int32 [L, T, F].
 
@@ -245,13 +246,14 @@ def counts_at(
         n_features: F of packed labels.
         implementation: as in `best_thresholds`.
         device: for triton and torch, such as "cuda".
+        threads: as in `best_thresholds`.
 
     Raises:
         ModuleNotFoundError: triton asked for and not installed.
         TypeError: not arrays.
         ValueError: shapes, dtypes or numbers that do not fit, or an unknown implementation.
     """
-    chosen = choose_implementation(implementation, device)
+    chosen, device = choose_implementation(implementation, device, latents)
     if chosen == "triton":
         from .counts_triton import counts_at as triton_counts
         from .counts_triton import put_on
@@ -266,33 +268,38 @@ def counts_at(
         n_on, tp = plain_counts(to_dense(ordered), bits.to_dense(), limits.astype(np.float32, copy=False), strict)
         return n_on.astype(np.int64), tp
     on = ordered.n_above(limits, strict)
-    order = np.argsort(-on, axis=1, kind="stable")  # the kernels want cuts that fall
-    cuts = np.take_along_axis(on, order, 1)
+    falling = bool((on[:, 1:] <= on[:, :-1]).all())  # as the kernels want them
+    order = np.argsort(-on, axis=1, kind="stable")
+    cuts = on if falling else np.take_along_axis(on, order, 1)
     if chosen == "torch":
         from .counts_torch import counts_at_cuts as torch_counts
 
         tp = torch_counts(ordered, bits, cuts, device)
     else:
-        from .counts_numba import counts_at_cuts as numba_counts
+        from .counts_threads import counts_at_cuts as numba_counts
 
-        tp = numba_counts(bits.words, bits.n_features, ordered.rows, ordered.colptr, cuts)
+        tp = numba_counts(ordered.colptr, ordered.rows, bits, cuts, threads)
+    if falling:
+        return on, tp
     back = np.argsort(order, axis=1, kind="stable")
     return on, np.take_along_axis(tp, back[:, :, None], 1)
 
 
-def choose_implementation(implementation: Implementation, device: str) -> Implementation:
-    """The implementation that `auto` means on a device.
+def choose_implementation(implementation: Implementation, device: str, latents: object) -> tuple[Implementation, str]:
+    """The implementation that `auto` means and where it runs: where sorted codes lie already, else on `device`.
 
     Raises:
-        ValueError: an unknown one, or one that does not run on this device.
+        ValueError: an unknown one.
     """
     if implementation not in IMPLEMENTATIONS:
         raise ValueError(f"implementation must be one of {', '.join(IMPLEMENTATIONS)}, got {implementation!r}")
+    if hasattr(latents, "host"):  # codes on a device
+        device = str(getattr(latents, "device"))  # noqa: B009
     if implementation != "auto":
-        return implementation
+        return implementation, device
     if not device.startswith("cuda"):
-        return "numba"
-    return "triton" if find_spec("triton") is not None else "torch"
+        return "numba", device
+    return "triton" if find_spec("triton") is not None else "torch", device
 
 
 def _on_host(

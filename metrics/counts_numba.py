@@ -14,8 +14,9 @@ import numpy as np
 from numba import njit, types
 from numba.extending import intrinsic
 
+from .counts_blocks_numba import ONE
+
 ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
-ONE = np.uint64(1)
 # Bit k of a position is 1 where POSITION_BITS[k] has a 1: sums of positions are sums of popcounts.
 POSITION_BITS = np.array(
     [sum(1 << position for position in range(64) if position >> k & 1) for k in range(6)], dtype=np.uint64
@@ -46,109 +47,6 @@ def lowest_bit(typingctx: Any, word: Any) -> Any:
 def ones(size: Any) -> Any:
     """A word whose lowest `size` bits are set, 1 <= size <= 64."""
     return ALL >> np.uint64(64 - size)
-
-
-@njit(cache=True, nogil=True)
-def keys_by_latent(indptr: Any, indices: Any, values: Any, n_latents: Any) -> Any:
-    """Sort keys of all entries, grouped by latent: largest value first, equal values by row.
-
-    Returns:
-        colptr int64 [L + 1] and keys uint64 [nnz]: the bits of the value, mapped so that larger values get smaller
-        numbers, above 32 bits of row.
-    """
-    colptr = np.zeros(n_latents + 1, np.int64)
-    for e in range(len(indices)):
-        colptr[indices[e] + 1] += 1
-    for latent in range(n_latents):
-        colptr[latent + 1] += colptr[latent]
-    fill = colptr[:-1].copy()
-    keys = np.empty(len(indices), np.uint64)
-    bits = values.view(np.uint32)
-    for row in range(len(indptr) - 1):
-        for e in range(indptr[row], indptr[row + 1]):
-            # Bits of a positive float rise with it, those of a negative one fall: flip so that descending is ascending.
-            b = np.uint64(bits[e])
-            rank = b if b >> np.uint64(31) else np.uint64(0x7FFFFFFF) - b
-            keys[fill[indices[e]]] = (rank << np.uint64(32)) | np.uint64(row)
-            fill[indices[e]] += 1
-    return colptr, keys
-
-
-@njit(cache=True, nogil=True)
-def read_keys(colptr: Any, keys: Any) -> Any:
-    """Rows int32, values float32 of sorted keys, and the index of the first negative entry of each latent."""
-    rows = np.empty(len(keys), np.int32)
-    bits = np.empty(len(keys), np.uint32)
-    for e in range(len(keys)):
-        rank = keys[e] >> np.uint64(32)
-        rows[e] = np.int32(keys[e] & np.uint64(0xFFFFFFFF))
-        bits[e] = np.uint32(rank if rank >> np.uint64(31) else np.uint64(0x7FFFFFFF) - rank)
-    values = bits.view(np.float32)
-    negative = np.empty(len(colptr) - 1, np.int64)
-    for latent in range(len(colptr) - 1):
-        low, high = colptr[latent], colptr[latent + 1]
-        while low < high:
-            middle = (low + high) // 2
-            if values[middle] > 0:
-                low = middle + 1
-            else:
-                high = middle
-        negative[latent] = low
-    return rows, values, negative
-
-
-@njit(cache=True, nogil=True)
-def cut_blocks(values: Any, start: Any, stop: Any, block_start: Any, block_ends: Any, n_blocks: Any) -> Any:
-    """Cut entries start..stop of one latent into blocks of at most 64 entries that hold whole groups of equal values.
-
-    A group above 64 entries gets blocks of its own. Bit k of `block_ends` says that entry k is the last of its group.
-    Returns the number of blocks so far.
-    """
-    group = start
-    block = start
-    ends = np.uint64(0)
-    while group < stop:
-        end = group + 1
-        while end < stop and values[end] == values[group]:
-            end += 1
-        if end - block > 64:
-            if group > block:
-                block_start[n_blocks], block_ends[n_blocks] = block, ends
-                n_blocks += 1
-            block, ends = group, np.uint64(0)
-            while end - block > 64:
-                block_start[n_blocks], block_ends[n_blocks] = block, np.uint64(0)
-                n_blocks += 1
-                block += 64
-        ends |= ONE << np.uint64(end - block - 1)
-        if end - group > 64 or end - block == 64:
-            block_start[n_blocks], block_ends[n_blocks] = block, ends
-            n_blocks += 1
-            block, ends = end, np.uint64(0)
-        group = end
-    if stop > block:
-        block_start[n_blocks], block_ends[n_blocks] = block, ends
-        n_blocks += 1
-    return n_blocks
-
-
-@njit(cache=True, nogil=True)
-def plan_blocks(colptr: Any, negative: Any, values: Any) -> Any:
-    """Blocks of all latents: pointers [L + 1], first negative block [L], entry offsets [B + 1], group ends [B]."""
-    n_latents = len(colptr) - 1
-    capacity = 4 * (len(values) // 64) + 8 * n_latents + 8
-    block_start = np.empty(capacity, np.int64)
-    block_ends = np.empty(capacity, np.uint64)
-    pointers = np.zeros(n_latents + 1, np.int64)
-    first_negative = np.empty(n_latents, np.int64)
-    n_blocks = 0
-    for latent in range(n_latents):
-        n_blocks = cut_blocks(values, colptr[latent], negative[latent], block_start, block_ends, n_blocks)
-        first_negative[latent] = n_blocks
-        n_blocks = cut_blocks(values, negative[latent], colptr[latent + 1], block_start, block_ends, n_blocks)
-        pointers[latent + 1] = n_blocks
-    block_start[n_blocks] = len(values)
-    return pointers, first_negative, block_start[: n_blocks + 1].copy(), block_ends[:n_blocks].copy()
 
 
 @njit(cache=True, nogil=True)
@@ -298,27 +196,30 @@ def best_pairs(
     first_negative: Any,
     block_start: Any,
     block_ends: Any,
+    start: Any,
+    stop: Any,
+    out_tp: Any,
+    out_on: Any,
+    out_auroc: Any,
 ) -> Any:
-    """Best (tp, on) by F1 and AUROC of every (latent, feature) pair: int32, int32, float64 [L, F]."""
-    n_latents = len(pointers) - 1
+    """Best (tp, on) by F1 and AUROC of every feature with latents start..stop, into int32, int32, float64 [L, F]."""
     n_rows = words.shape[1]
-    out_tp = np.zeros((n_latents, n_features), np.int32)
-    out_on = np.zeros((n_latents, n_features), np.int32)
-    out_auroc = np.empty((n_latents, n_features), np.float64)
     none = np.int64(0)  # a literal 0 would be compiled apart
     widest = 0
-    for latent in range(n_latents):
+    for latent in range(start, stop):
         widest = max(widest, pointers[latent + 1] - pointers[latent])
     columns = np.zeros((64, widest), np.uint64)
     for j in range(words.shape[0]):
         n_here = min(64, n_features - 64 * j)
-        for latent in range(n_latents):
+        for latent in range(start, stop):
             first, middle, last = pointers[latent], first_negative[latent], pointers[latent + 1]
             gather_blocks(words[j], rows, block_start, first, last, columns)
             for b in range(n_here):
                 f = 64 * j + b
                 p = positives[f]
                 if p == 0:
+                    out_tp[latent, f] = 0
+                    out_on[latent, f] = 0
                     out_auroc[latent, f] = np.nan
                     continue
                 column = columns[b]
@@ -341,18 +242,21 @@ def best_pairs(
                 zero_tp = p - tp - below_tp
                 above += zero_tp * (2 * (n_on - tp) + n_zero - zero_tp) + 2 * below_tp * (n_zero - zero_tp)
                 out_auroc[latent, f] = 1 - above / (2.0 * p * (n_rows - p))
-    return out_tp, out_on, out_auroc
 
 
 @njit(cache=True, nogil=True)
-def counts_at_cuts(words: Any, n_features: Any, rows: Any, colptr: Any, cuts: Any) -> Any:
-    """True positives among the first cuts[l, t] entries of each latent, int32 [L, T, F]; cuts fall with t."""
-    n_latents, n_cuts = cuts.shape
-    out = np.zeros((n_latents, n_cuts, n_features), np.int32)
+def counts_at_cuts(
+    words: Any, n_features: Any, rows: Any, colptr: Any, cuts: Any, start_latent: Any, stop_latent: Any, out: Any
+) -> Any:
+    """True positives among the first cuts[l, t] entries of latents start..stop, into int32 [L, T, F].
+
+    Cuts fall with t.
+    """
+    n_cuts = cuts.shape[1]
     square = np.empty(64, np.uint64)
     for j in range(words.shape[0]):
         n_here = min(64, n_features - 64 * j)
-        for latent in range(n_latents):
+        for latent in range(start_latent, stop_latent):
             counted = 0
             total = np.zeros(64, np.int32)
             for t in range(n_cuts - 1, -1, -1):
@@ -368,7 +272,6 @@ def counts_at_cuts(words: Any, n_features: Any, rows: Any, colptr: Any, cuts: An
                     counted += size
                 for b in range(n_here):
                     out[latent, t, 64 * j + b] = total[b]
-    return out
 
 
 @njit(cache=True, nogil=True)

@@ -16,15 +16,15 @@ from .inputs import LabelBits
 if TYPE_CHECKING:
     from ..models.dictionary import Codes
 
-PrecisionRule = Callable[[NDArray[np.int64], NDArray[np.int64]], NDArray[np.bool_]]
+PrecisionRule = Callable[[NDArray[np.integer], NDArray[np.integer]], NDArray[np.bool_]]
 
 
-def high_precision(tp: NDArray[np.int64], on: NDArray[np.int64], least: int = 1) -> NDArray[np.bool_]:
+def high_precision(tp: NDArray[np.integer], on: NDArray[np.integer], least: int = 1) -> NDArray[np.bool_]:
     """Precision of at least 95 % with at least `least` true positives, decided on integers."""
     return (20 * tp >= 19 * on) & (tp >= least)
 
 
-def released_high_precision(tp: NDArray[np.int64], on: NDArray[np.int64]) -> NDArray[np.bool_]:
+def released_high_precision(tp: NDArray[np.integer], on: NDArray[np.integer]) -> NDArray[np.bool_]:
     """The same as the released code decides it, in float32: exactly 95 % is refused for some counts, 460 the first."""
     reciprocal = np.float32(1) / np.maximum(on, 1).astype(np.float32)
     return (tp.astype(np.float32) * reciprocal >= np.float32(0.95)) & (tp >= 10)
@@ -46,7 +46,7 @@ def relative_limits(maxima: NDArray[np.float32], grid: NDArray[np.float32]) -> N
 
 
 def label_latents(
-    ordered: SortedCodes, bits: LabelBits, limits: NDArray[np.float32], rule: PrecisionRule, chunk: int = 512
+    ordered: SortedCodes, bits: LabelBits, limits: NDArray[np.float32], rule: PrecisionRule, chunk: int = 64
 ) -> NDArray[np.uint64]:
     """Features that each latent detects at each limit, uint64 [L, T, W].
 
@@ -55,13 +55,14 @@ def label_latents(
         bits: labels of the same positions.
         limits: float32 [L, T]; a latent is on above its limit, strictly.
         rule: from true positives and predictions to labelled or not.
-        chunk: latents at a time.
+        chunk: latents at a time; few, so that their tables stay in the cache.
     """
     masks = np.zeros((ordered.n_latents, limits.shape[1], len(bits.words)), np.uint64)
+    integer = np.int32 if 20 * ordered.n_rows < 2**31 else np.int64  # rules multiply counts by 20 at most
     for start in range(0, ordered.n_latents, chunk):
         part = slice(start, min(start + chunk, ordered.n_latents))
         on, tp = counts_at(ordered.slice(part.start, part.stop), bits, limits[part], strict=True)
-        masks[part] = pack_words(rule(tp.astype(np.int64), on[:, :, None]))
+        masks[part] = pack_words(rule(tp.astype(integer, copy=False), on.astype(integer, copy=False)[:, :, None]))
     return masks
 
 
