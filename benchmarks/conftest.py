@@ -1,0 +1,6 @@
+"""Benchmarks share plain references, which are modules beside them."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
