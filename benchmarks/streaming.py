@@ -3,9 +3,10 @@
     python benchmarks/streaming.py --rows 1_000_000 --latents 16384 --features 1000 --memory 2GB
 
 Latents are planted so that the score is known to be worth something: the first F latents follow one feature each, with
-misses and false alarms, the rest fire at random; a row has `--l0` entries on average. The sample is made in a process of
-its own, so that its memory is not counted. Printed are seconds by stage, the peak of the process's own memory (RssAnon) and
-with mapped files (VmRSS), both looked at every 20 ms by a thread, and the largest size of the scratch folder.
+misses and false alarms, the rest fire at random; a row has `--l0` entries on average. The sample is made in a process
+of its own, so that its memory is not counted. Printed are seconds by stage, the peak of the process's own memory
+(RssAnon) and with mapped files (VmRSS), both looked at every 20 ms by a thread, and the largest size of the scratch
+folder.
 """
 
 import argparse

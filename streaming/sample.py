@@ -164,15 +164,17 @@ class DenseSample:
     """Dense `latents` [N, L], `labels` [N, F] and `game_id` [N] of an HDF5 file that was made elsewhere."""
 
     d_in: int | None = None
+    n_latents: int | None
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        with h5py.File(path, "r") as file:
+        with h5py.File(path, "r") as opened:
+            file: Any = opened
             missing = [key for key in KEYS if not isinstance(file.get(key), h5py.Dataset)]
             if missing:
                 raise ValueError(f"{path} lacks {', '.join(missing)}; it holds {', '.join(sorted(file)) or 'nothing'}")
             latents, labels, game_id = (file[key] for key in KEYS)
-            shapes = {key: list(file[key].shape) for key in KEYS}  # type: ignore[union-attr] - datasets, checked above
+            shapes = {key: list(file[key].shape) for key in KEYS}
             if latents.ndim != 2 or labels.ndim != 2 or game_id.ndim != 1 or len({s[0] for s in shapes.values()}) != 1:
                 raise ValueError(
                     f"{path}: latents [N, L], labels [N, F] and game_id [N] must have one row a position each, "
@@ -183,21 +185,24 @@ class DenseSample:
             if not np.issubdtype(latents.dtype, np.floating):
                 raise ValueError(f"{path}: latents must be floating, got {latents.dtype}")
             names = {key: file[key][()] for key in ("feature_names", "feature_groups") if key in file}
-            self.n_rows, self.n_latents, n_features = latents.shape[0], int(latents.shape[1]), labels.shape[1]
+            n_latents, n_features = int(latents.shape[1]), int(labels.shape[1])
+            self.n_rows, self.n_latents = int(latents.shape[0]), n_latents
             self.features = features_of(names, n_features, self.path)
             width = latents.dtype.itemsize
         self.facts: Mapping[str, Any] = {}
-        self.row_bytes = (3 * width + 8) * self.n_latents + 4 * n_features + 40
+        self.row_bytes = (3 * width + 8) * n_latents + 4 * n_features + 40
 
     def game_ids(self) -> Iterator[NDArray[np.integer[Any]]]:
         """The game of every position, in pieces."""
-        with h5py.File(self.path, "r") as file:
+        with h5py.File(self.path, "r") as opened:
+            file: Any = opened
             for first in range(0, self.n_rows, ID_ROWS):
                 yield file["game_id"][first : first + ID_ROWS]
 
     def rows(self, size: int, parts: frozenset[str]) -> Iterator[Rows]:
         """All positions in order, `size` at a time."""
-        with h5py.File(self.path, "r") as file:
+        with h5py.File(self.path, "r") as opened:
+            file: Any = opened
             _same_length(file["game_id"], self)
             for first in range(0, self.n_rows, size):
                 here = slice(first, first + size)

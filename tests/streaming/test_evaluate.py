@@ -16,8 +16,8 @@ from fiducial.streaming.controls import controls_of, kept_training_rows, trainin
 from fiducial.streaming.evaluate import evaluate_file, scratch_bytes
 from fiducial.streaming.memory import PeakMemory, resident
 from fiducial.streaming.sample import open_sample, split_of
-
 from tiny import tiny_testbed
+
 from .samples import (
     FEATURES,
     LATENTS,

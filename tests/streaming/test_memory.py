@@ -1,4 +1,3 @@
-import os
 import signal
 import subprocess
 import sys
@@ -68,12 +67,17 @@ def test_disks_are_checked(tmp_path):
         check_disk(tmp_path, 10**18)
 
 
+def write_and_raise(folder, error):
+    with scratch_folder(folder) as made:
+        (made / "deep").mkdir()
+        (made / "deep" / "file").write_text("x")
+        raise error
+
+
 def test_scratch_folders_go_whatever_happens(tmp_path):
     for error in (RuntimeError, KeyboardInterrupt, SystemExit):
-        with pytest.raises(error), scratch_folder(tmp_path) as made:
-            (made / "deep").mkdir()
-            (made / "deep" / "file").write_text("x")
-            raise error
+        with pytest.raises(error):
+            write_and_raise(tmp_path, error)
         assert not list(tmp_path.iterdir())
     with pytest.raises(FileNotFoundError, match="folder that exists"), scratch_folder(tmp_path / "none"):
         pass
@@ -104,6 +108,5 @@ def test_a_request_to_stop_removes_scratch_files(tmp_path):
 def test_the_handler_from_before_comes_back():
     before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(KeyboardInterrupt), stopped_like_interrupted():
-        os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(1)
+        signal.raise_signal(signal.SIGTERM)
     assert signal.getsignal(signal.SIGTERM) == before
