@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .bitboards import U64, bit_index
-from .chess_bits import SQUARES, flip
+from .chess_bits import SQUARES
 from .chess_board import Boards
+from .chess_legal import is_legal
 from .chess_moves import choose, legal_moves, play
-from .chess_targets import N_WAYS, PROMOTE, Relative, origins, relative, targets
+from .chess_targets import relative, targets
 
 _ONE = np.uint64(1)
 MAX_PLIES = 1024
@@ -139,41 +140,26 @@ def replay(
         from_ = moves << (origin[:, ply] * made[:, ply]).astype(np.uint64)
         to = moves << (target[:, ply] * made[:, ply]).astype(np.uint64)
         piece = (promotion[:, ply] * made[:, ply]).astype(np.uint64)
-        illegal = np.flatnonzero(made[:, ply] & ~is_legal(table.now, from_, to, piece))
-        if illegal.size:
-            game = int(illegal[0])
-            move = uci_of(int(origin[game, ply]), int(target[game, ply]), int(promotion[game, ply]))
-            raise ValueError(_illegal(table.now[game : game + 1], game, ply, move))
         table.play(ply, from_, to, piece)
-    return table.record()
+    record = table.record()
+    _check(record, made)
+    return record
 
 
-def is_legal(boards: Boards, origin: U64, target: U64, promotion: U64) -> NDArray[np.bool_]:
-    """Whether one move a position, given as single bits, is legal; bool [n]. No move (0) is not.
+def _check(record: Record, made: NDArray[np.bool_]) -> None:
+    """Refuse an illegal move, the earliest; all plies are looked at together, which is quicker than one by one.
 
-    Args:
-        boards: flat positions [n].
-        origin: uint64 [n].
-        target: uint64 [n].
-        promotion: uint64 [n], `chess.KNIGHT` to `chess.QUEEN`, 0 if none.
+    Raises:
+        ValueError: there is one; names game and ply.
     """
-    black = ~boards.turn
-    side = relative(boards)
-    from_, to = flip(origin, black), flip(target, black)
-    hits = targets(side) & to
-    hits[:PROMOTE] *= promotion == 0
-    hits[PROMOTE:] *= promotion != 0
-    return _by_square(hits, from_, to, side)
-
-
-def _by_square(hits: U64, origin: U64, target: U64, side: Relative) -> NDArray[np.bool_]:
-    """Whether any of the ways that reach the target starts from the origin."""
-    legal = np.zeros(len(origin), np.bool_)
-    for way in range(N_WAYS):
-        rows = np.flatnonzero(hits[way])
-        if rows.size:
-            legal[rows] |= origins(way, target[rows], side, rows) == origin[rows]
-    return legal
+    at = made.T.ravel()
+    origin, target = (at * (_ONE << (row.ravel() & 63).astype(np.uint64)) for row in (record.origin, record.target))
+    found = is_legal(record.boards[:-1].ravel(), origin, target, record.promotion.ravel().astype(np.uint64))
+    illegal = np.flatnonzero(at & ~found)
+    if illegal.size:
+        ply, game = divmod(int(illegal[0]), len(made))
+        move = uci_of(*(int(row[ply, game]) for row in (record.origin, record.target, record.promotion)))
+        raise ValueError(_illegal(record.boards[ply, game : game + 1], game, ply, move))
 
 
 def _illegal(board: Boards, game: int, ply: int, move: str) -> str:

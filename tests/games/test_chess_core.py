@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 from fiducial.games import chess_targets
 from fiducial.games.chess_board import Boards, attacked_by, attackers, checkers, pinned
+from fiducial.games.chess_legal import is_among_all, is_legal
 from fiducial.games.chess_moves import apply, legal_count, legal_moves, legal_targets, null_move, perft
-from fiducial.games.chess_play import is_legal, moves_of, play_random, replay
+from fiducial.games.chess_play import moves_of, play_random, replay
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -211,6 +212,7 @@ def test_is_legal_is_membership_in_the_legal_moves(positions):
         target = rng.integers(0, 64, len(boards)).astype(np.uint64)
         piece = rng.choice([0, 0, 2, 5], len(boards)).astype(np.uint64)
         got = is_legal(batch, np.uint64(1) << origin, np.uint64(1) << target, piece)
+        np.testing.assert_array_equal(got, is_among_all(batch, np.uint64(1) << origin, np.uint64(1) << target, piece))
         for row, board in enumerate(boards):
             move = (int(origin[row]), int(target[row]), int(piece[row]))
             want = move in [(m.from_square, m.to_square, m.promotion or 0) for m in pairs[row]]
