@@ -9,7 +9,7 @@ import os
 import tempfile
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -20,7 +20,6 @@ from typing import Any
 from .. import __version__
 from ..data.assets import path_sha256
 from ..report import Report
-from ..testbed_catalogue import SECRET_VARIABLE
 from .dispatch import Failed, Lost, Outcome, Ready
 from .task import Task
 
@@ -82,8 +81,7 @@ class RayPool:
         try:
             room = _room(self._ray.cluster_resources(), threads, gpus)
             remote = self._ray.remote(num_cpus=threads, num_gpus=gpus, max_restarts=0)(Scorer)
-            secret = os.environ.get(SECRET_VARIABLE)
-            self._make = partial(remote.remote, threads, gpus > 0, shared, secret, score)
+            self._make = partial(remote.remote, threads, gpus > 0, shared, _secrets(), score)
             for worker in range(size or room):
                 self._actors.append(None)
                 self._hire(worker)
@@ -157,6 +155,8 @@ class RayPool:
             self._up.add(worker)
             return worker, Ready()
         if answer is None:  # it has not got the SAE
+            if path_sha256(Path(task.sae)) != task.sha256:
+                return worker, Failed(f"{task.sae} has changed or gone since the sweep began")
             self._give(worker, task, True)
             return None
         return worker, answer
@@ -181,7 +181,7 @@ class Scorer:
         threads: of torch and of other libraries.
         cuda: score on a GPU.
         shared: folder for what SAEs of one place share, if this machine sees it.
-        secret: of sealed worlds.
+        environment: variables that it needs, such as the secret of sealed worlds.
         score: what to do with a task, instead of scoring it.
     """
 
@@ -190,14 +190,12 @@ class Scorer:
         threads: int = 1,
         cuda: bool = False,
         shared: Path | None = None,
-        secret: str | None = None,
+        environment: Mapping[str, str] | None = None,
         score: Callable[[Task], Report] | None = None,
     ) -> None:
         from threadpoolctl import threadpool_limits
 
-        os.environ["TQDM_DISABLE"] = "1"
-        if secret is not None:
-            os.environ[SECRET_VARIABLE] = secret
+        os.environ.update({"TQDM_DISABLE": "1", **(environment or {})})
         threadpool_limits(threads)
         if shared is not None and not shared.is_dir():
             shared = Path(tempfile.gettempdir()) / f"fiducial-{os.getuid()}" / shared.parent.name
@@ -220,6 +218,12 @@ class Scorer:
                 return self._score(task)
             except Exception as error:  # said, and the sweep goes on with the others
                 return Failed(f"{type(error).__name__}: {error}", traceback.format_exc())
+
+
+def _secrets() -> dict[str, str]:
+    from ..testbed_catalogue import SECRET_VARIABLE
+
+    return {name: value for name in (SECRET_VARIABLE,) if (value := os.environ.get(name)) is not None}
 
 
 def _scoring(threads: int, shared: Path | None, cuda: bool) -> Callable[[Task], Report]:
