@@ -95,9 +95,9 @@ def score(path, memory, scratch, n_resamples, metrics):
 
     def stream(accumulators, batches):
         for one in accumulators:
-            name = type(one).__name__
-            one.accumulate = stages.timed(f"{name}.accumulate", one.accumulate)
-            one.compute = stages.timed(f"{name}.compute", one.compute)
+            name = one.names[0]
+            one.accumulate = stages.timed(f"{name}: keep", one.accumulate)
+            one.compute = stages.timed(f"{name}: compute", one.compute)
         return accumulator.stream(accumulators, batches)
 
     evaluate.stream = stages.timed("passes and scores", stream)
