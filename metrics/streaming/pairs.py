@@ -18,7 +18,7 @@ from ..counts import f1_score
 from ..counts_blocks_numba import plan_blocks
 from . import pairs_numba as kernels
 from .label_words import GROUP, LabelSpill, in_steps
-from .sorted_pieces import BYTES_AN_ENTRY, Piece, SortedPieces, flags, gathered
+from .sorted_pieces import BYTES_AN_ENTRY, Gatherer, Piece, SortedPieces, flags
 from .spill import CodeSpill, Column, Scratch
 
 DEFAULT_BUDGET = 1 << 30
@@ -126,6 +126,7 @@ def pair_blocks(
     positives = [label_counts(one, among) for one in labels]
     pieces = SortedPieces(codes, scratch, among, most_entries=most_entries, most_latents=most_latents)
     carried: list[_Carried] = []
+    gather = Gatherer()
     try:
         with (
             ThreadPoolExecutor(threads) as pool,
@@ -135,14 +136,15 @@ def pair_blocks(
             for piece in pieces:
                 if piece.whole:
                     yield tuple(
-                        _whole(piece, one, *counted, pool) for one, counted in zip(labels, positives, strict=True)
+                        _whole(piece, one, *counted, gather, pool, threads)
+                        for one, counted in zip(labels, positives, strict=True)
                     )
                 else:
                     if not carried:
                         carried = [_Carried(piece.first, one, *counted) for one, counted in zip(labels, positives,
                                    strict=True)]  # fmt: skip
                     for one in carried:
-                        one.take(piece, pool)
+                        one.take(piece, gather, pool)
                     if carried[0].seen == pieces.counts[piece.first]:
                         yield tuple(one.finished() for one in carried)
                         carried = []
@@ -225,25 +227,38 @@ def _words(labels: LabelSpill, file: int) -> list[tuple[int, slice]]:
 
 
 def _whole(
-    piece: Piece, labels: LabelSpill, positives: NDArray[np.int64], n_rows: int, pool: ThreadPoolExecutor
+    piece: Piece,
+    labels: LabelSpill,
+    positives: NDArray[np.int64],
+    n_rows: int,
+    gather: Gatherer,
+    pool: ThreadPoolExecutor,
+    threads: int,
 ) -> PairBlock:
     """Count the pairs of latents that lie in one piece."""
     shape = (piece.stop - piece.first, labels.n_features)
     tp, on = np.empty(shape, np.int32), np.empty(shape, np.int32)
     threshold, auroc = np.empty(shape, np.float32), np.empty(shape)
     plan = plan_blocks(piece.colptr, piece.negative, piece.values)
-    for file in range(len(labels.files)):
-        there = gathered(piece, labels, file)
+    for file, word in enumerate(labels.starts):
+        there = gather(piece, labels, file)
+        f = slice(64 * word, min(64 * (word + GROUP), labels.n_features))
 
-        def count(word: tuple[int, slice], there: Any = there) -> None:
-            w, f = word
+        def count(latents: tuple[int, int], there: Any = there, f: slice = f) -> None:
             kernels.whole_latents(
-                there, w, piece.colptr, *plan, piece.values, positives[f], n_rows, tp[:, f], on[:, f],
+                there, *latents, piece.colptr, *plan, piece.values, positives[f], n_rows, tp[:, f], on[:, f],
                 threshold[:, f], auroc[:, f],
             )  # fmt: skip
 
-        list(pool.map(count, _words(labels, file)))
+        list(pool.map(count, _shares(piece.colptr, 4 * threads if threads > 1 else 1)))
     return PairBlock(piece.first, tp, on, threshold, auroc, piece.negative - piece.colptr[:-1])
+
+
+def _shares(colptr: NDArray[np.int64], n: int) -> list[tuple[int, int]]:
+    """Consecutive latents with about as many entries each."""
+    load = colptr + 64 * np.arange(len(colptr))
+    edges = np.unique(np.searchsorted(load, np.linspace(0, load[-1], n + 1)))
+    return list(zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True))
 
 
 class _Carried:
@@ -258,13 +273,13 @@ class _Carried:
         self._n_equal = 0
         self._n_firing = 0
 
-    def take(self, piece: Piece, pool: ThreadPoolExecutor) -> None:
+    def take(self, piece: Piece, gather: Gatherer, pool: ThreadPoolExecutor) -> None:
         """The next piece."""
         self.seen += len(piece.rows)
         self._n_firing += int(piece.negative[0])
         plan: Any = None if piece.equal else plan_blocks(piece.colptr, piece.negative, piece.values)
         for file in range(len(self.labels.files)):
-            there = gathered(piece, self.labels, file)
+            there = gather(piece, self.labels, file)
             list(pool.map(partial(self._take_word, piece, plan, there), _words(self.labels, file)))
         if piece.equal:
             self._n_equal += len(piece.rows)

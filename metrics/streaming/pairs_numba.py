@@ -84,10 +84,35 @@ def sort_into(entries: Any, part_of: Any, n_parts: Any) -> Any:
 @njit(cache=True, nogil=True)
 def scatter(labels: Any, start: Any, rows: Any, places: Any, first: Any, last: Any, out: Any) -> Any:
     """Labels [n, w] of rows start.. to where the entries first..last want them: out[places[e]] = labels of rows[e]."""
+    if labels.shape[1] == 8:
+        for e in range(first, last):  # a cache line at a time
+            source, target = labels[np.int64(rows[e]) - start], out[places[e]]
+            target[0], target[1], target[2], target[3] = source[0], source[1], source[2], source[3]
+            target[4], target[5], target[6], target[7] = source[4], source[5], source[6], source[7]
+        return
     for e in range(first, last):
         row = np.int64(rows[e]) - start
         for w in range(labels.shape[1]):
             out[places[e], w] = labels[row, w]
+
+
+@njit(cache=True, nogil=True)
+def sort_keys_of(table: Any, first: Any, n_latents: Any) -> Any:
+    """As `keys_by_latent`, of entries (latent, row, value bits) uint32 [n, 3], with the entry's number for its row."""
+    colptr = np.zeros(n_latents + 1, np.int64)
+    for e in range(len(table)):
+        colptr[np.int64(table[e, 0]) - first + 1] += 1
+    for latent in range(n_latents):
+        colptr[latent + 1] += colptr[latent]
+    fill = colptr[:-1].copy()
+    keys = np.empty(len(table), np.uint64)
+    for e in range(len(table)):
+        latent = np.int64(table[e, 0]) - first
+        b = np.uint64(table[e, 2])
+        rank = b if b >> np.uint64(31) else np.uint64(0x7FFFFFFF) - b
+        keys[fill[latent]] = (rank << np.uint64(32)) | np.uint64(e)
+        fill[latent] += 1
+    return colptr, keys
 
 
 @njit(cache=True, nogil=True)
@@ -188,21 +213,23 @@ def auroc_of(state: Any, p: Any, n_rows: Any) -> Any:
 
 @njit(cache=True, nogil=True)
 def whole_latents(
-    labels: Any, w: Any, colptr: Any, pointers: Any, first_negative: Any, block_start: Any, block_ends: Any,
-    values: Any, positives: Any, n_rows: Any, out_tp: Any, out_on: Any, out_limit: Any, out_auroc: Any,
+    labels: Any, begin: Any, stop: Any, colptr: Any, pointers: Any, first_negative: Any, block_start: Any,
+    block_ends: Any, values: Any, positives: Any, n_rows: Any, out_tp: Any, out_on: Any, out_limit: Any,
+    out_auroc: Any,
 ) -> Any:  # fmt: skip
-    """Best pairs of latents that lie in one piece, for the features of word w of its labels [m, w].
+    """Best pairs of latents begin..stop of a piece that holds them whole, for the features of its labels [m, w].
 
     Args:
-        labels: in the order of the sorted entries.
-        w: word.
+        labels: uint64, in the order of the sorted entries.
+        begin: first latent, numbered in the piece.
+        stop: one after the last.
         colptr: int64 [l + 1], entries of each latent.
         pointers: of blocks, with the next three as `plan_blocks` gives them.
         first_negative: see there.
         block_start: see there.
         block_ends: see there.
         values: float32 [m], sorted.
-        positives: int64 [f <= 64].
+        positives: int64 [f <= 64 w].
         n_rows: N.
         out_tp: int32 [l, f], filled here; so are the next three.
         out_on: int32 [l, f].
@@ -210,23 +237,25 @@ def whole_latents(
         out_auroc: float64 [l, f].
     """
     widest = 0
-    for latent in range(len(colptr) - 1):
+    for latent in range(begin, stop):
         widest = max(widest, pointers[latent + 1] - pointers[latent])
     columns = np.zeros((64, widest), np.uint64)
     state = np.zeros(7, np.int64)
-    for latent in range(len(colptr) - 1):
+    for latent in range(begin, stop):
         first, middle, last = pointers[latent], first_negative[latent], pointers[latent + 1]
-        transposed_blocks(labels, w, block_start, first, last, columns)
-        for b in range(len(positives)):
-            p = positives[b]
-            state[:] = 0
-            if p:
-                carry_on(columns[b], block_start, block_ends, first, middle, last, p, state)
-            on = state[BEST_ON]
-            out_tp[latent, b] = state[BEST_TP]
-            out_on[latent, b] = on
-            out_limit[latent, b] = values[colptr[latent] + on - 1] if on else np.float32(np.inf)
-            out_auroc[latent, b] = auroc_of(state, p, n_rows)
+        for w in range(labels.shape[1]):
+            transposed_blocks(labels, w, block_start, first, last, columns)
+            for b in range(min(64, len(positives) - 64 * w)):
+                f = 64 * w + b
+                p = positives[f]
+                state[:] = 0
+                if p:
+                    carry_on(columns[b], block_start, block_ends, first, middle, last, p, state)
+                on = state[BEST_ON]
+                out_tp[latent, f] = state[BEST_TP]
+                out_on[latent, f] = on
+                out_limit[latent, f] = values[colptr[latent] + on - 1] if on else np.float32(np.inf)
+                out_auroc[latent, f] = auroc_of(state, p, n_rows)
 
 
 @njit(cache=True, nogil=True)

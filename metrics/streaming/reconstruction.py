@@ -34,7 +34,7 @@ from .label_words import GROUP, LabelSpill, in_steps
 from .pairs import DEFAULT_BUDGET, label_counts
 from .pairs_numba import add_bits_by_game, add_firing_maxima, counts_at_cuts
 from .sample_spill import SampleSpill
-from .sorted_pieces import BYTES_AN_ENTRY, Piece, SortedPieces, flags, gathered
+from .sorted_pieces import BYTES_AN_ENTRY, Gatherer, Piece, SortedPieces, flags
 from .spill import CodeSpill, Column
 
 if TYPE_CHECKING:
@@ -167,11 +167,12 @@ def labelled_masks(
     )  # fmt: skip
     held: list[NDArray[np.int64]] = []  # of a latent in several pieces: on [1, T], then tp [1, T, F] of each labels
     seen = 0
+    gather = Gatherer()
     try:
         with ThreadPoolExecutor(threads) as pool:
             for piece in pieces:
                 cuts = _cuts(piece, limits[piece.first : piece.stop])
-                found = [cuts, *(_counts(piece, one, cuts, pool) for one in labels)]
+                found = [cuts, *(_counts(piece, one, cuts, gather, pool) for one in labels)]
                 if not piece.whole:
                     held = [old + new for old, new in zip(held, found, strict=True)] if seen else found
                     seen += len(piece.rows)
@@ -192,11 +193,13 @@ def _cuts(piece: Piece, limits: NDArray[np.float32]) -> NDArray[np.int64]:
     return SortedCodes(piece.colptr, piece.places, piece.values, piece.negative, 0).n_above(limits, strict=True)
 
 
-def _counts(piece: Piece, labels: LabelSpill, cuts: NDArray[np.int64], pool: ThreadPoolExecutor) -> NDArray[np.int32]:
+def _counts(
+    piece: Piece, labels: LabelSpill, cuts: NDArray[np.int64], gather: Gatherer, pool: ThreadPoolExecutor
+) -> NDArray[np.int32]:
     """Positives among the first entries of every latent of a piece, int32 [l, T, F]."""
     tp = np.empty((*cuts.shape, labels.n_features), np.int32)
     for file in range(len(labels.files)):
-        there = gathered(piece, labels, file)
+        there = gather(piece, labels, file)
 
         def count(w: int, first: int = 64 * GROUP * file, there: NDArray[np.uint64] = there) -> None:
             f = slice(first + 64 * w, min(first + 64 * (w + 1), labels.n_features))

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..counts_blocks_numba import keys_by_latent, read_keys
-from .label_words import LabelSpill, in_steps
-from .pairs_numba import by_bucket, count_entries, inverse, ranks_of, scatter, sort_into
+from ..counts_blocks_numba import read_keys
+from .label_words import GROUP, LabelSpill, in_steps
+from .pairs_numba import by_bucket, count_entries, inverse, ranks_of, scatter, sort_into, sort_keys_of
 from .spill import CodeSpill, Column, Scratch
 
 BYTES_AN_ENTRY = 128
@@ -168,8 +168,8 @@ class SortedPieces:
         if fine:
             for a, b in in_steps(end - start, self.most_entries):
                 ranks = self._ranks(start + a, start + b)
-                for high, totals in fine.items():
-                    totals += np.bincount(ranks[ranks >> 16 == high] & 0xFFFF, minlength=1 << 16)
+                for high in fine:
+                    fine[high] += np.bincount(ranks[ranks >> 16 == high] & 0xFFFF, minlength=1 << 16)
         uppers: list[int] = []
         sizes: list[int] = []
         held = previous = 0
@@ -199,26 +199,42 @@ class SortedPieces:
         return ranks_of(np.ascontiguousarray(self._entries.read(start, stop)[:, 2])).astype(np.int64)
 
 
-def gathered(piece: Piece, labels: LabelSpill, file: int, rows: int = 1 << 17) -> NDArray[np.uint64]:
-    """Labels of a piece in its order, uint64 [m, words of the file], read from disk in order of the rows.
+class Gatherer:
+    """Labels of pieces in their order, in memory that is used again: fresh memory costs more than the gathering.
 
     Args:
-        piece: of the same sample.
-        labels: on disk.
-        file: which of its files.
         rows: how many to read at a time.
     """
-    column = labels.files[file]
-    out = np.empty((len(piece.rows), column.width), np.uint64)
-    if not len(piece.rows):
+
+    def __init__(self, rows: int = 1 << 17) -> None:
+        self._rows = rows
+        self._read = np.empty(0, np.uint64)
+        self._out = np.empty(0, np.uint64)
+
+    def __call__(self, piece: Piece, labels: LabelSpill, file: int) -> NDArray[np.uint64]:
+        """Labels of one file, uint64 [m, words of the file], read from disk in order of the rows.
+
+        What the last call gave is overwritten.
+
+        Args:
+            piece: of the same sample.
+            labels: on disk.
+            file: which of its files.
+        """
+        column, m = labels.files[file], len(piece.rows)
+        if len(self._out) < m * column.width:
+            self._out = np.empty(0, np.uint64)  # let go of the old one first
+            self._out = np.empty(m * GROUP, np.uint64)
+        if not len(self._read):
+            self._read = np.empty(self._rows * GROUP, np.uint64)
+        out = self._out[: m * column.width].reshape(m, column.width)
+        edges = np.searchsorted(piece.rows, np.arange(0, labels.n_rows + self._rows, self._rows))
+        for first, last in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
+            if last > first:
+                low, high = int(piece.rows[first]), int(piece.rows[last - 1]) + 1
+                words = column.read(low, high, self._read).reshape(high - low, column.width)
+                scatter(words, low, piece.rows, piece.places, first, last, out)
         return out
-    edges = np.searchsorted(piece.rows, np.arange(0, labels.n_rows + rows, rows))
-    for first, last in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
-        if last > first:
-            low, high = int(piece.rows[first]), int(piece.rows[last - 1]) + 1
-            words = column.read(low, high).reshape(high - low, column.width)
-            scatter(words, low, piece.rows, piece.places, first, last, out)
-    return out
 
 
 def _spread(file: Column, fill: NDArray[np.int64], offsets: NDArray[np.int64], table: NDArray[np.uint32]) -> None:
@@ -231,11 +247,8 @@ def _spread(file: Column, fill: NDArray[np.int64], offsets: NDArray[np.int64], t
 
 def _sorted(table: NDArray[np.uint32], first: int, stop: int, whole: bool = True, ends: bool = True) -> Piece:
     """Sort the entries (latent, row, value bits) of latents first..stop."""
-    n = len(table)
-    latents = (table[:, 0] - np.uint32(first)).astype(np.int32)
-    values = np.ascontiguousarray(table[:, 2]).view(np.float32)
     rows = np.ascontiguousarray(table[:, 1])
-    colptr, keys = keys_by_latent(np.arange(n + 1), latents, values, stop - first)  # an entry for a row
+    colptr, keys = sort_keys_of(table, first, stop - first)
     for a, b in zip(colptr[:-1].tolist(), colptr[1:].tolist(), strict=True):
         keys[a:b].sort()
     order, ordered, negative = read_keys(colptr, keys)

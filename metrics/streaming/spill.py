@@ -122,10 +122,16 @@ class Column:
             left, place = left[done:], place + done
         self._rows = max(self._rows, start + len(flat) // self.width)
 
-    def read(self, start: int, stop: int) -> NDArray[Any]:
-        """Rows start..stop, [n] or [n, width] where the width is above 1."""
+    def read(self, start: int, stop: int, into: NDArray[Any] | None = None) -> NDArray[Any]:
+        """Rows start..stop, [n] or [n, width] where the width is above 1.
+
+        Args:
+            start: first row.
+            stop: one after the last.
+            into: memory to use, one axis, of the same type and large enough: fresh memory costs more than reading does.
+        """
         shape = (stop - start,) if self.width == 1 else (stop - start, self.width)
-        found = np.empty(shape, self.dtype)
+        found = np.empty(shape, self.dtype) if into is None else into[: (stop - start) * self.width].reshape(shape)
         if not found.size:
             return found
         left = memoryview(found.reshape(-1)).cast("B")
