@@ -25,7 +25,7 @@ from .counts_triton_codes import (
     sort_codes_on,
     value_rank,
 )
-from .inputs import LabelBits, Labels, Latents, as_codes, as_label_bits
+from .inputs import LabelBits, Labels, Latents, as_label_bits
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Tuning:
     """
 
     piece: int = 2048
-    tile: int = 64
+    tile: int = 32
     warps: int = 1
     entries: int = 1 << 27
     cells: int = 1 << 27
@@ -135,7 +135,8 @@ def best_pairs(
     shape = (codes.n_latents, bits.n_features)
     tp, on, auroc = np.empty(shape, np.int32), np.empty(shape, np.int32), np.empty(shape, np.float64)
     for part, found in best_chunks(codes, bits, tuning or Tuning()):
-        tp[part], on[part], auroc[part] = (array[:, : bits.n_features].cpu().numpy() for array in found[:3])
+        for whole, array in zip((tp, on, auroc), found[:3], strict=True):
+            torch.from_numpy(whole)[part].copy_(array[:, : bits.n_features])
     return tp, on, auroc
 
 
@@ -146,7 +147,8 @@ def best_chunks(
 
     Yields:
         The latents; tp int32, on int32 and AUROC float64 [latents, 32 n_words], columns beyond F meaning nothing; and
-        int32 [programs, 2], the tiles counted and the entries walked while best thresholds were sought.
+        int32 [programs, 4]: tiles counted while best thresholds were sought, entries in them, entries walked one by
+        one, and ends of groups among these.
     """
     kernels, device, width = kernels_for(codes.device), codes.device, 32 * labels.n_words
     options: dict[str, Any] = {"num_warps": tuning.warps}
@@ -185,7 +187,7 @@ def best_chunks(
             rows, stops, piece_tp, piece_sum, firing_at, negative_at, latent_start, p, before, tp, total,
             best_tp, best_size, labels.n_words, **options,
         )  # fmt: skip
-        work = torch.zeros((n_firing * labels.n_words, 2), dtype=torch.int32, device=device)
+        work = torch.zeros((n_firing * labels.n_words, 4), dtype=torch.int32, device=device)
         if n_firing:
             found_tp, found_size = piece_sum.view(torch.int32).view(2, -1, width)[:, :n_firing]  # sums are done with
             kernels.refine_pieces[(n_firing * labels.n_words,)](
@@ -246,34 +248,43 @@ def counts_at(
     tuning = tuning or Tuning()
     kernels, width = kernels_for(codes.device), 32 * bits.n_words
     n_cuts = thresholds.shape[1]
-    limits = np.ascontiguousarray(thresholds.astype(np.float32, copy=False))
     on = np.empty(thresholds.shape, np.int64)
     out = np.empty((*thresholds.shape, bits.n_features), np.int32)
     for part in chunks(codes, width, tuning, n_cuts):
-        first, last = part.start, part.stop
-        colptr = codes.colptr[first : last + 1] - codes.colptr[first]
-        span = slice(int(codes.colptr[first]), int(codes.colptr[last]))
-        on[part] = _entries_above(codes, first, last, limits[part], strict)
-        order = np.argsort(on[part], axis=1, kind="stable")  # counts between one cut and the next, then their sums
-        ends = colptr[:-1, None] + np.take_along_axis(on[part], order, 1)
-        starts = np.concatenate([colptr[:-1, None], ends[:, :-1]], 1)
-        pieces = Pieces.cut(starts.ravel(), ends.ravel(), tuning.piece)
-        n_pieces = len(pieces.owner)
-        total = torch.zeros(((last - first) * n_cuts, width), dtype=torch.int32, device=codes.device)
-        if n_pieces:
-            begin, end, owner = (_up(a, codes.device) for a in (pieces.starts, pieces.stops, pieces.owner))
-            piece_tp = torch.empty((n_pieces, width), dtype=torch.int32, device=codes.device)
-            rows = codes.rows[span]
-            kernels.count_pieces[(n_pieces * bits.n_words,)](
-                bits.words, rows, rows, begin, end, piece_tp, piece_tp, bits.n_words, bits.words.stride(0),
+        n, first = part.stop - part.start, int(codes.colptr[part.start])
+        on[part] = entries_above(codes, part, thresholds[part], strict)
+        order, pieces = cut_segments(codes, part, on[part], tuning)
+        total = torch.zeros((n * n_cuts, width), dtype=torch.int32, device=codes.device)
+        if len(pieces.owner):
+            starts, stops, owner = (_up(a, codes.device) for a in (pieces.starts, pieces.stops, pieces.owner))
+            piece_tp = torch.empty((len(pieces.owner), width), dtype=torch.int32, device=codes.device)
+            rows = codes.rows[first : int(codes.colptr[part.stop])]
+            kernels.count_pieces[(len(pieces.owner) * bits.n_words,)](
+                bits.words, rows, rows, starts, stops, piece_tp, piece_tp, bits.n_words, bits.words.stride(0),
                 tile=tuning.tile, weigh=False, wide=False, num_warps=tuning.warps,
             )  # fmt: skip
             total.index_add_(0, owner, piece_tp)
-        tp = total.view(last - first, n_cuts, width).cumsum(1, dtype=torch.int32)
+        tp = total.view(n, n_cuts, width).cumsum(1, dtype=torch.int32)
         back = _up(np.argsort(order, axis=1, kind="stable"), codes.device)
-        tp = torch.gather(tp, 1, back[:, :, None].expand_as(tp))
-        out[part] = tp[:, :, : bits.n_features].cpu().numpy()
+        tp = torch.gather(tp, 1, back[:, :, None].expand_as(tp))[:, :, : bits.n_features]
+        torch.from_numpy(out)[part].copy_(tp)
     return on, out
+
+
+def cut_segments(
+    codes: DeviceCodes, part: slice, on: NDArray[np.int64], tuning: Tuning
+) -> tuple[NDArray[np.int64], Pieces]:
+    """Pieces of the entries between one cut and the next: each entry is counted once, however many cuts there are.
+
+    Returns:
+        The order of the cuts of each latent from the fewest entries up, int64 [latents, T], and the pieces, whose
+        owner is latent x T + place in that order.
+    """
+    start = (codes.colptr[part] - codes.colptr[part.start])[:, None]
+    order = np.argsort(on, axis=1, kind="stable")
+    ends = start + np.take_along_axis(on, order, 1)
+    starts = np.concatenate([start, ends[:, :-1]], 1)
+    return order, Pieces.cut(starts.ravel(), ends.ravel(), tuning.piece)
 
 
 def chunks(codes: DeviceCodes, width: int, tuning: Tuning, n_cuts: int = 2) -> Iterator[slice]:
@@ -291,19 +302,16 @@ def chunks(codes: DeviceCodes, width: int, tuning: Tuning, n_cuts: int = 2) -> I
         first = last
 
 
-def _entries_above(
-    codes: DeviceCodes, first: int, last: int, limits: NDArray[np.float32], strict: bool
-) -> NDArray[np.int64]:
-    """Firing entries of latents first..last above thresholds [L, T], int64 [L, T]."""
-    device = codes.device
-    colptr = codes.colptr[first : last + 1] - codes.colptr[first]
-    values = codes.values[int(codes.colptr[first]) : int(codes.colptr[last])]
-    numbers = torch.arange(last - first, device=device)
-    owner = torch.repeat_interleave(numbers, _up(np.diff(colptr), device))
-    keys = (owner << 32) | value_rank(values)  # rise from one entry to the next
-    wanted = (numbers[:, None] << 32) | value_rank(_up(limits, device))
-    found = torch.searchsorted(keys, wanted.contiguous(), right=not strict).cpu().numpy() - colptr[:-1, None]
-    return np.minimum(found, (codes.negative[first:last] - codes.colptr[first:last])[:, None])
+def entries_above(codes: DeviceCodes, part: slice, thresholds: NDArray[np.floating], strict: bool) -> NDArray[np.int64]:
+    """Firing entries of some latents above thresholds [latents, T], int64 [latents, T]."""
+    first, last = int(codes.colptr[part.start]), int(codes.colptr[part.stop])
+    limits = np.ascontiguousarray(thresholds.astype(np.float32, copy=False))
+    numbers = torch.arange(part.stop - part.start, device=codes.device)
+    owner = torch.repeat_interleave(numbers, _up(np.diff(codes.colptr[part.start : part.stop + 1]), codes.device))
+    keys = (owner << 32) | value_rank(codes.values[first:last])  # rise from one entry to the next
+    wanted = (numbers[:, None] << 32) | value_rank(_up(limits, codes.device))
+    found = torch.searchsorted(keys, wanted, right=not strict).cpu().numpy() + first - codes.colptr[part, None]
+    return np.minimum(found, (codes.negative[part] - codes.colptr[part])[:, None])
 
 
 def _up(array: NDArray[Any], device: torch.device) -> torch.Tensor:
@@ -327,7 +335,7 @@ def put_on(
     elif isinstance(latents, SortedCodes):
         codes = codes_on(device, latents)
     else:
-        codes = sort_codes_on(device, as_codes(latents))
+        codes = sort_codes_on(device, latents)
     if isinstance(labels, DeviceLabels):
         bits = labels
         if bits.n_rows != codes.n_rows or n_features not in (None, bits.n_features):

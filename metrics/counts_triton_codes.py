@@ -2,17 +2,14 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ..models.dictionary import Codes
 from .counts import SortedCodes
-from .inputs import LabelBits
-
-if TYPE_CHECKING:
-    from ..models.dictionary import Codes
+from .inputs import LabelBits, Latents, as_codes
 
 MOST_ROWS = 1 << 30  # sums of two counts stay in int32, products in int64
 
@@ -112,7 +109,8 @@ def labels_on(device: str | torch.device, labels: LabelBits) -> DeviceLabels:
     """
     _check_rows(labels.n_rows)
     words = torch.from_numpy(labels.words.view(np.int64)).to(device)
-    return DeviceLabels(words.T.contiguous().view(torch.int32), labels.n_features)
+    turned = words.T.clone(memory_format=torch.contiguous_format)  # one word a row counts as contiguous with any stride
+    return DeviceLabels(turned.view(torch.int32), labels.n_features)
 
 
 def codes_on(device: str | torch.device, ordered: SortedCodes) -> DeviceCodes:
@@ -126,19 +124,25 @@ def codes_on(device: str | torch.device, ordered: SortedCodes) -> DeviceCodes:
     return DeviceCodes(ordered.colptr, ordered.negative, rows, values, ordered.n_rows)
 
 
-def sort_codes_on(device: str | torch.device, codes: "Codes", entries: int = 1 << 27) -> DeviceCodes:
+def sort_codes_on(device: str | torch.device, latents: Latents, entries: int = 1 << 27) -> DeviceCodes:
     """Entries of every latent from the largest value down, sorted on a device by (latent, value, row).
 
     Args:
         device: such as "cuda".
-        codes: checked ones, see `as_codes`; of N < 2^30 positions.
+        latents: Codes or floating [N, L], N < 2^30.
         entries: sorted at a time, latents whole; at work each takes about 50 bytes.
 
     Raises:
-        ValueError: too many positions.
+        TypeError: not arrays.
+        ValueError: shapes, dtypes or numbers that do not fit, or too many positions.
     """
+    codes = latents if isinstance(latents, Codes) else as_codes(latents)
     _check_rows(codes.n_rows)
+    if codes.n_latents < 1 or codes.values.dtype != np.float32 or codes.indices.dtype != np.int32:
+        as_codes(codes)
     indices, values = (torch.from_numpy(np.ascontiguousarray(a)).to(device) for a in (codes.indices, codes.values))
+    if not _hold_good(codes, indices, values):
+        as_codes(codes)  # the same checks on the host, which say what is wrong
     per_row = torch.from_numpy(np.diff(codes.indptr)).to(device)
     rows = torch.repeat_interleave(torch.arange(codes.n_rows, dtype=torch.int32, device=device), per_row)
     counts = torch.bincount(indices, minlength=codes.n_latents)
@@ -192,6 +196,16 @@ def mark_groups(codes: DeviceCodes, first: int, last: int) -> tuple[torch.Tensor
     marked = rows.clone()
     marked[ends - 1] |= -(1 << 31)
     return marked, weights.int()
+
+
+def _hold_good(codes: Codes, indices: torch.Tensor, values: torch.Tensor) -> bool:
+    """Whether `as_codes` would take them; looking through all entries costs least on the device."""
+    n = len(values)
+    per_row = np.diff(codes.indptr)
+    if codes.n_rows < 1 or len(indices) != n or codes.indptr[0] != 0 or codes.indptr[-1] != n or (per_row < 0).any():
+        return False
+    lies_in = not n or bool(((indices >= 0) & (indices < codes.n_latents)).all())
+    return lies_in and bool((torch.isfinite(values) & (values != 0)).all())
 
 
 def _check_rows(n_rows: int) -> None:

@@ -138,14 +138,12 @@ def join_pieces(
 
 
 @triton.jit
-def hopeful(tp, c, n, n_before, p, best_tp, best_size):
-    """Whether a cut among `n` entries with `c` positives, after `n_before` with `tp`, could beat the best.
+def hopeful(tp, c, n_before, p, best_tp, best_size):
+    """Whether a cut among entries with `c` positives, after `n_before` with `tp`, could beat the best.
 
-    At the k-th entry F1 is at most (tp + min(c, k)) / (n_before + k + P), which is largest at k = max(c, 1).
+    At the k-th entry F1 is at most (tp + min(c, k)) / (n_before + k + P), which is largest at k = max(c, 1) alone.
     """
-    size = n_before + tl.minimum(tl.maximum(c, 1), n) + p
-    gain = (tp + c).to(tl.int64) * best_size - best_tp.to(tl.int64) * size
-    return (gain > 0) | ((gain == 0) & (n_before + 1 + p < best_size))
+    return better(tp + c, n_before + tl.maximum(c, 1) + p, best_tp, best_size)
 
 
 @triton.jit
@@ -170,8 +168,9 @@ def refine_pieces(
 ):
     """The best (tp, on + P) of one firing piece, no worse than the best at ends of pieces of its latent.
 
-    A piece, then a tile of it, is walked entry by entry only where the bound of one of 32 features allows a better F1.
-    Writes of each program the tiles counted and the entries walked.
+    Where the bound of one of 32 features allows a better F1 in the piece, F1 at the ends of tiles comes first: the
+    better the best so far, the fewer tiles are walked entry by entry, again only where a bound allows it.
+    Writes of each program int32 [4]: tiles counted, entries in them, entries walked, and ends of groups among these.
     """
     program = tl.program_id(0)
     piece = program // n_words
@@ -188,14 +187,25 @@ def refine_pieces(
     top_tp = tl.load(best_tp + of_latent)
     top_size = tl.load(best_size + of_latent)
     tiles = 0
+    seen = 0
     walked = 0
-    could = hopeful(tp, tl.load(piece_tp + cells), stop - start, start - base, p, top_tp, top_size)
+    ends = 0
+    could = hopeful(tp, tl.load(piece_tp + cells), start - base, p, top_tp, top_size)
     if tl.max(could.to(tl.int32), 0) > 0:
+        so_far = tp
         for at in range(start, stop, tile):
             tiles += 1
+            so_far += tl.sum(load_rows(rows, labels, at, stop, word, row_stride, tile), 0)
+            end = tl.minimum(at + tile, stop)
+            size = p + (end - base)
+            take = better(so_far, size, top_tp, top_size) & (tl.load(rows + end - 1) < 0)
+            top_tp = tl.where(take, so_far, top_tp)
+            top_size = tl.where(take, size, top_size)
+        for at in range(start, stop, tile):
             c = tl.sum(load_rows(rows, labels, at, stop, word, row_stride, tile), 0)
             n = tl.minimum(tile, stop - at)
-            could = hopeful(tp, c, n, at - base, p, top_tp, top_size)
+            seen += n
+            could = hopeful(tp, c, at - base, p, top_tp, top_size)
             if tl.max(could.to(tl.int32), 0) > 0:
                 here = tp
                 walked += n
@@ -204,6 +214,7 @@ def refine_pieces(
                     bits = tl.load(labels + (row & 0x7FFFFFFF).to(tl.int64) * row_stride + word)
                     here += (bits >> tl.arange(0, 32)) & 1
                     if row < 0:
+                        ends += 1
                         size = p + (entry + 1 - base)
                         take = better(here, size, top_tp, top_size)
                         top_tp = tl.where(take, here, top_tp)
@@ -211,8 +222,11 @@ def refine_pieces(
             tp += c
     tl.store(out_tp + cells, top_tp)
     tl.store(out_size + cells, top_size)
-    tl.store(out_work + 2 * program.to(tl.int64), tiles)
-    tl.store(out_work + 2 * program.to(tl.int64) + 1, walked)
+    work = out_work + tl.cast(program, tl.int64) * 4
+    tl.store(work, tiles)
+    tl.store(work + 1, seen)
+    tl.store(work + 2, walked)
+    tl.store(work + 3, ends)
 
 
 @triton.jit

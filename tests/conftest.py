@@ -13,6 +13,9 @@ from fiducial.cli import main
 from hypothesis import HealthCheck, settings
 from threadpoolctl import threadpool_limits
 
+if not torch.cuda.is_available():
+    os.environ.setdefault("TRITON_INTERPRET", "1")  # kernels run on a CPU; read when Triton is imported
+
 settings.register_profile(
     "fiducial",
     deadline=None,
