@@ -1,5 +1,6 @@
 """A sample on disk -> Report: the scores of `fiducial.evaluate` in bounded memory, however long the sample is."""
 
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -150,8 +151,10 @@ def _streamed(
     n_latents = sample.n_latents if dictionary is None else len(dictionary.directions)
     assert n_latents is not None  # a sample holds latents, or a dictionary makes them
     in_flight = min(settings.budget // 4, MOST_IN_FLIGHT)
+    shown = {"progress": settings.progress and sys.stderr.isatty()}
     awake = accumulators(
         wanted,
+        options={"coverage": shown} if "coverage" in wanted else None,
         n_latents=n_latents,
         features=sample.features,
         n_resamples=settings.n_resamples,
