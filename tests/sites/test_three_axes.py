@@ -229,8 +229,8 @@ def test_a_place_that_holds_a_conjunction_is_refused():
 def test_an_edit_with_the_wrong_sign_is_noticed(bench, reference, monkeypatch):
     made = edits.greedy_edits
 
-    def wrong(source, target, directions, residual, k_max):
-        return made(source, target, directions, -residual, k_max)
+    def wrong(source, target, directions, residual, k_max, **more):
+        return made(source, target, directions, -residual, k_max, **more)
 
     monkeypatch.setattr(edits, "greedy_edits", wrong)
     axes = three_axes("supervised", bench, **FAST)
