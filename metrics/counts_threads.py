@@ -57,8 +57,8 @@ def over_latents(
         work(0, n_latents)
         return
     load = colptr - colptr[0] + 64 * np.arange(n_latents + 1)  # a latent without entries takes its time, too
-    targets = np.linspace(0, load[-1], count * SHARES + 1)[1:-1]
-    edges = np.unique(np.concatenate([[0], np.searchsorted(load, targets), [n_latents]])).tolist()
+    shares = int(load[-1]) * np.arange(1, count * SHARES) // (count * SHARES)
+    edges = sorted({0, n_latents, *np.searchsorted(load, shares).tolist()})
     with ThreadPoolExecutor(count) as pool:
         for done in [pool.submit(work, a, b) for a, b in pairwise(edges)]:
             done.result()
@@ -85,12 +85,13 @@ def best_pairs(
     from .counts_blocks_numba import plan_blocks
     from .counts_numba import best_pairs as kernel
 
-    plan = plan_blocks(colptr, negative, values)
+    pointers, first_negative, block_start, block_ends = plan_blocks(colptr, negative, values)
     shape = (len(colptr) - 1, bits.n_features)
     tp, on, auroc = np.empty(shape, np.int32), np.empty(shape, np.int32), np.empty(shape, np.float64)
 
     def work(start: int, stop: int) -> None:
-        kernel(bits.words, bits.n_features, bits.positives, rows, *plan, start, stop, tp, on, auroc)
+        truth = bits.words, bits.n_features, bits.positives
+        kernel(*truth, rows, pointers, first_negative, block_start, block_ends, start, stop, tp, on, auroc)
 
     over_latents(work, colptr, len(bits.words), threads)
     return tp, on, auroc
