@@ -80,8 +80,11 @@ class StreamedRecovery(Gathered):
         Raises:
             ValueError: a batch that lacks something or does not follow the last one.
         """
-        if self._next is None and value_of(batch, "magnitudes") is not None:
-            self._needs |= {"magnitudes"}
+        if self._next is None:
+            if value_of(batch, "magnitudes") is not None:
+                self._needs |= {"magnitudes"}
+            else:
+                self._names = tuple(name for name in self._names if name != "magnitude_correlation_score")
         super().accumulate(batch)
 
     def _recovered(self, kept: Batch) -> dict[str, Score]:
