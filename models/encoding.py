@@ -89,7 +89,7 @@ def encoded_batches(
             if encoder is None:
                 yield compact(here.encode(x), done)
             else:
-                yield _by_tile(encoder, x, max(1, elements // rows), done)
+                yield encode_tiles(encoder, x, max(1, elements // rows), done)
             done += len(part)
 
 
@@ -110,7 +110,12 @@ def compact(latents: torch.Tensor, first_row: int = 0) -> Codes:
     return _codes(rows, columns, dense[rows, columns], len(dense), dense.shape[1], first_row)
 
 
-def _by_tile(encoder: LinearEncoder, x: torch.Tensor, width: int, first_row: int) -> Codes:
+def encode_tiles(encoder: LinearEncoder, x: torch.Tensor, width: int, first_row: int = 0) -> Codes:
+    """Codes of activations [N, d_in] on the encoder's device, `width` latents at a time.
+
+    Raises:
+        ValueError: activations that the encoder refuses, or a latent that is NaN or infinite.
+    """
     inputs = encoder.prepare(x)
     tiles = [slice(a, min(a + width, encoder.n_latents)) for a in range(0, encoder.n_latents, width)]
     if encoder.k is not None:
