@@ -73,7 +73,9 @@ def exponent(sizes, times):
 
 def measure(start, doublings, axes=AXES):
     """A row a size: the axis, its value, seconds of both tasks."""
-    seconds(lambda: coverage_of(*sample(replace(start, rows=400)), start), 1)  # compile first
+    seconds(
+        lambda: coverage_of(*sample(replace(start, rows=max(2000, round(200 / start.prevalence)))), start), 1
+    )  # compile first
     rows = []
     for axis in axes:
         for i in range(doublings + 1):
