@@ -156,8 +156,9 @@ def accumulators(
     asked = {family: Asked(told.get(family, {}), n_resamples, seed, features, directions, null) for family in families}
     for family in families:
         _check(family, [name for name in wanted if WAY_OF[name] == family], asked[family])
-    hows = {WAYS[family].how for family in families}
-    part = budget_bytes // 2 if {"counts on disk", "bounded sample"} <= hows else budget_bytes
+    counting = any(WAYS[family].how == "counts on disk" for family in families)
+    sampling = {family == "recovery" for family in families if WAYS[family].how == "bounded sample"}
+    part = budget_bytes // max(1, counting + len(sampling))  # recovery keeps its own rows
     sums: dict[str, Callable[[], Accumulator]] = {
         "sparsity": partial(StreamedSparsity, n_latents, reporting_only=reporting_only),
         "fidelity": partial(StreamedFidelity, reporting_only=reporting_only),
@@ -184,15 +185,20 @@ def accumulators(
     return [*narrowed, _gathered(sampled, [name for name in wanted if WAY_OF[name] in sampled], most_rows, part, seed)]
 
 
+def _asks(family: str) -> tuple[str, ...]:
+    """Options that a family cannot do without."""
+    if family == "recovery":
+        return ("true_directions",)
+    return SAMPLED[family].asks if family in SAMPLED else ()
+
+
 def _check(family: str, names: Sequence[str], asked: Asked) -> None:
     """Refuse what lacks something that it cannot do without."""
     who = ", ".join(names)
-    record = SAMPLED.get(family)
-    directed = family in ("recovery", "meta") or (record is not None and record.directed)
+    directed = family in ("recovery", "meta") or (family in SAMPLED and SAMPLED[family].directed)
     if directed and asked.directions is None:
         raise ValueError(f"{who}: needs what each latent writes; give directions, floating [L, d]")
-    needed = ("true_directions",) if family == "recovery" else record.asks if record else ()
-    missing = [name for name in needed if name not in asked.options]
+    missing = [name for name in _asks(family) if name not in asked.options]
     if missing:
         example = f"options={{{family!r}: {{{', '.join(f'{name!r}: ...' for name in missing)}}}}}"
         raise ValueError(f"{who}: needs {', '.join(missing)}, which rows alone do not tell; give {example}")
@@ -254,15 +260,13 @@ def table() -> str:
     """The ways of all metrics as a Markdown table, as the page on streaming shows it."""
     lines = ["| family | metrics | how it streams | reads | is told besides |", "|---|---|---|---|---|"]
     for family, way in WAYS.items():
-        record = SAMPLED.get(family)
         read = dict.fromkeys(need for name in way.metrics for need in METRICS[name].needs)
-        told = record.asks if record else ()
         cells = (
             family,
             ", ".join(f"`{name}`" for name in way.metrics),
             way.how,
             ", ".join(read),
-            ", ".join(told) or "-",
+            ", ".join(_asks(family)) or "-",
         )
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"

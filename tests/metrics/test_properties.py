@@ -85,6 +85,7 @@ PARTS = {
     "tpp_score",
     "autointerp_score",
     "core_columns",
+    "reconstruction_score",
 }  # they make the scores of records that stand elsewhere
 PROTOCOLS = ("_karvonen", "_synthsaebench", "_saebench")  # of metrics that have a record
 

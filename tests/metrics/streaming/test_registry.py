@@ -223,3 +223,22 @@ def test_the_page_on_streaming_has_the_table():
     if not page.exists():
         pytest.skip("the page on streaming does not travel with the package")
     assert table() in page.read_text(), "paste what fiducial.metrics.streaming.registry.table() gives into the page"
+
+
+def test_memory_is_divided_among_what_keeps_rows(monkeypatch):
+    import fiducial.metrics.streaming.registry as registry
+
+    budgets = []
+    real = registry.Gathered
+
+    def kept(*given, most_bytes, **more):
+        budgets.append(most_bytes)
+        return real(*given, most_bytes=most_bytes, **more)
+
+    monkeypatch.setattr(registry, "Gathered", kept)
+    told = {"recovery": {"true_directions": ARRAYS["true_directions"]}}
+    for names, parts in ((["mdl_bits"], 1), (["mdl_bits", "coverage"], 2), (["mdl_bits", "coverage", "mcc_score"], 3)):
+        given = {"directions": ARRAYS["directions"], "options": told, "budget_bytes": 4800}
+        for one in accumulators(names, n_latents=30, **given):
+            one.close()
+        assert budgets[-1] == 4800 // parts // 8
