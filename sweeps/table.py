@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 from ..report import Report
 from ..report_compare import number, printable
 from .dispatch import Failed, Progress
-from .task import Task
+from .task import Place, Task
 
 if TYPE_CHECKING:
     from rich.table import Table
+
+
+MOST_PLACES = 16  # lines of the live table; those that are done share one
 
 
 class Watch:
@@ -39,6 +42,8 @@ class Watch:
         """The sweep is about to begin."""
         self._progress, self._begun = progress, self._clock()
         self._before = sum(progress.done.values())
+        for path in progress.damaged:
+            self._say(f"{path} is damaged or of another version: computed anew")
         if self._drawn is not None:
             self._drawn.start()
         elif self._before:
@@ -51,6 +56,9 @@ class Watch:
             total, there = sum(self._progress.total.values()), self._before + self._ended
             what = f"failed: {outcome.reason}" if isinstance(outcome, Failed) else headline(outcome)
             self._say(f"{there}/{total} {task.name} on {task.place.testbed}, seed {task.place.seed}: {what}")
+
+    def _ended_at(self, place: Place) -> int:
+        return self._progress.done[place] + self._progress.failed[place]
 
     def remaining(self) -> float:
         """Seconds until the end, by what was done so far; NaN at the beginning."""
@@ -65,7 +73,16 @@ class Watch:
         made = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
         for heading in ("testbed", "games", "seed", "done", "failed", "now"):
             made.add_column(heading, justify="right" if heading in ("games", "seed", "failed") else "left")
-        for place, total in self._progress.total.items():
+        places = self._progress.total
+        ended = [place for place, total in places.items() if self._ended_at(place) == total]
+        at_work = {task.place for task in self._progress.running.values()}
+        if len(places) > MOST_PLACES:
+            places = dict(sorted(places.items(), key=lambda item: item[0] not in at_work))
+        if len(places) > MOST_PLACES and ended:  # a screen has only so many lines
+            done, failed = (sum(of[place] for place in ended) for of in (self._progress.done, self._progress.failed))
+            made.add_row(f"{len(ended)} places", "", "", f"{done} of {done + failed}", str(failed or ""), "")
+            places = {place: total for place, total in places.items() if place not in ended}
+        for place, total in list(places.items())[:MOST_PLACES]:
             now = [task.name for task in self._progress.running.values() if task.place == place]
             made.add_row(
                 printable(place.testbed),
@@ -75,7 +92,11 @@ class Watch:
                 str(self._progress.failed[place] or ""),
                 printable(", ".join(now)),
             )
-        lost = f"; {self._progress.lost} workers lost" if self._progress.lost else ""
+        if len(places) > MOST_PLACES:
+            rest = list(places.items())[MOST_PLACES:]
+            done = sum(self._progress.done[place] for place, _ in rest)
+            made.add_row(f"{len(rest)} more", "", "", f"{done} of {sum(total for _, total in rest)}", "", "")
+        lost = f"; {self._progress.lost} lost workers" if self._progress.lost else ""
         made.caption = f"{_clock(self._clock() - self._begun)} so far, {_clock(self.remaining())} to go{lost}"
         return made
 

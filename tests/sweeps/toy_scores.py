@@ -7,6 +7,7 @@ from pathlib import Path
 
 from fiducial.metrics.score import Score
 from fiducial.report import Report
+from fiducial.sweeps.shared import SharedScores
 
 
 def toy_score(task):
@@ -50,3 +51,19 @@ def weighs(task):
     """Says how large the SAE is that it was handed."""
     size = sum(file.stat().st_size for file in Path(task.sae).rglob("*") if file.is_file())
     return Report(task.name, task.place.testbed, {"coverage": Score("coverage", size, size, size)})
+
+
+def divides(folder, start, queue):
+    """One of several workers at a place of eight floors; says which it scored itself."""
+    start.wait()
+    mine = []
+
+    def scored(name):
+        mine.append(name)
+        time.sleep(0.2)
+        return {"coverage": Score("coverage", 0.5, 0.4, 0.6)}
+
+    kept = SharedScores(folder, {})
+    for name in kept.order([f"floor {i}" for i in range(8)]):
+        kept.scores(name, ["coverage"], 0, lambda asked, name=name: scored(name))
+    queue.put((os.getpid(), mine))
