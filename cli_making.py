@@ -308,7 +308,7 @@ def train_probes(
 def score_cards(testbed: TestbedName = "", games: Games = 200, seed: Seed = 0, quiet: Quiet = False) -> None:
     """Score the shipped SAEs again and write it into the cards of what ships."""
     hush(quiet)
-    from .shipping import score_cards as write
+    from .shipping_cards import score_cards as write
     from .testbed_catalogue import check_testbed
     from .testbed_specs import DEFAULT_TESTBED
 
