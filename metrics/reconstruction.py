@@ -193,7 +193,7 @@ def labelling_games(train_games: NDArray[np.int64], seed: int) -> NDArray[np.int
     return np.random.default_rng(seed).permutation(train_games)[: (len(train_games) + 1) // 2]
 
 
-def labelled_rule(tp: NDArray[np.int64], on: NDArray[np.int64]) -> NDArray[np.bool_]:
+def labelled_rule(tp: NDArray[np.integer], on: NDArray[np.integer]) -> NDArray[np.bool_]:
     """Whether a latent is labelled for a feature, from true positives and predictions."""
     return high_precision(tp, on, least=10)
 

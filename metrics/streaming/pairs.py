@@ -211,7 +211,9 @@ def _better(old: BestLatents, new: BestLatents) -> BestLatents:
     """Feature by feature the better of two; the first of equal ones."""
     wins = new.f1 > old.f1
     return BestLatents(
-        *(np.where(wins, getattr(new, name), getattr(old, name)) for name in ("latent", "on", "threshold")),
+        np.where(wins, new.latent, old.latent),
+        np.where(wins, new.on, old.on),
+        np.where(wins, new.threshold, old.threshold),
         np.where(wins, new.f1, old.f1),
         np.where(wins, new.auroc, old.auroc),
     )
@@ -239,15 +241,16 @@ def _whole(
     shape = (piece.stop - piece.first, labels.n_features)
     tp, on = np.empty(shape, np.int32), np.empty(shape, np.int32)
     threshold, auroc = np.empty(shape, np.float32), np.empty(shape)
-    plan = plan_blocks(piece.colptr, piece.negative, piece.values)
+    blocks: Any = plan_blocks(piece.colptr, piece.negative, piece.values)
+    pointers, first_negative, starts, ends = blocks
     for file, word in enumerate(labels.starts):
         there = gather(piece, labels, file)
         f = slice(64 * word, min(64 * (word + GROUP), labels.n_features))
 
         def count(latents: tuple[int, int], there: Any = there, f: slice = f) -> None:
             kernels.whole_latents(
-                there, *latents, piece.colptr, *plan, piece.values, positives[f], n_rows, tp[:, f], on[:, f],
-                threshold[:, f], auroc[:, f],
+                there, latents[0], latents[1], piece.colptr, pointers, first_negative, starts, ends, piece.values,
+                positives[f], n_rows, tp[:, f], on[:, f], threshold[:, f], auroc[:, f],
             )  # fmt: skip
 
         list(pool.map(count, _shares(piece.colptr, 4 * threads if threads > 1 else 1)))
@@ -295,7 +298,11 @@ class _Carried:
         if piece.equal:
             kernels.add_equal(there, w, self._equal[f])
         else:
-            kernels.part_of_latent(there, w, *plan, piece.values, self.positives[f], self._states[f], self._limits[f])
+            pointers, first_negative, starts, ends = plan
+            kernels.part_of_latent(
+                there, w, pointers, first_negative, starts, ends, piece.values, self.positives[f], self._states[f],
+                self._limits[f],
+            )  # fmt: skip
 
     def finished(self) -> PairBlock:
         """After the last piece."""

@@ -7,7 +7,7 @@ reading the sample once more in order of its rows.
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -165,14 +165,16 @@ def labelled_masks(
         sample.codes, sample.scratch, among, most_entries=max(64, budget_bytes // BYTES_AN_ENTRY),
         most_latents=max(1, budget_bytes // (64 * n_steps * n_features)),
     )  # fmt: skip
-    held: list[NDArray[np.int64]] = []  # of a latent in several pieces: on [1, T], then tp [1, T, F] of each labels
+    # Of a latent in several pieces: on [1, T], then tp [1, T, F] of each labels.
+    held: list[NDArray[np.integer[Any]]] = []
     seen = 0
     gather = Gatherer()
     try:
         with ThreadPoolExecutor(threads) as pool:
             for piece in pieces:
                 cuts = _cuts(piece, limits[piece.first : piece.stop])
-                found = [cuts, *(_counts(piece, one, cuts, gather, pool) for one in labels)]
+                found: list[NDArray[np.integer[Any]]] = [cuts]
+                found += [_counts(piece, one, cuts, gather, pool) for one in labels]
                 if not piece.whole:
                     held = [old + new for old, new in zip(held, found, strict=True)] if seen else found
                     seen += len(piece.rows)

@@ -61,7 +61,7 @@ class StreamedRecovery(Gathered):
     ) -> None:
         if len(directions) != n_latents:
             raise ValueError(f"directions must be one for each of {n_latents} latents, got {len(directions)}")
-        self._given = {
+        self._given: dict[str, Any] = {
             "directions": directions, "true_directions": true_directions, "features": features, "seed": seed, **options
         }  # fmt: skip
         self._nulls = list(nulls)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ..counts_blocks_numba import read_keys
 from .label_words import GROUP, LabelSpill, in_steps
-from .pairs_numba import by_bucket, count_entries, inverse, ranks_of, scatter, sort_into, sort_keys_of
+from .sorting_numba import by_bucket, count_entries, inverse, ranks_of, scatter, sort_into, sort_keys_of
 from .spill import CodeSpill, Column, Scratch
 
 BYTES_AN_ENTRY = 128

@@ -112,7 +112,7 @@ class Column:
         flat = np.ascontiguousarray(values, self.dtype).reshape(-1)
         if not len(flat):
             return
-        left = memoryview(flat).cast("B")
+        left = flat.data.cast("B")
         place = start * self.width * self.dtype.itemsize
         while len(left):
             try:
@@ -134,7 +134,7 @@ class Column:
         found = np.empty(shape, self.dtype) if into is None else into[: (stop - start) * self.width].reshape(shape)
         if not found.size:
             return found
-        left = memoryview(found.reshape(-1)).cast("B")
+        left = found.reshape(-1).data.cast("B")
         place = start * self.width * self.dtype.itemsize
         while len(left):
             done = os.preadv(self._handle, [left], place)
