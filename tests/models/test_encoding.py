@@ -14,6 +14,7 @@ from fiducial.models.sae_dictionary import SAEDictionary
 from fiducial.models.training import ARCHITECTURES, train_sae
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from other_device import OtherDevice, move_module
 
 D, L, K = 12, 37, 5
 GENERATOR = torch.Generator().manual_seed(1)
@@ -256,3 +257,30 @@ def test_on_a_cuda_device(kind):
     for tiled in (False, True):
         codes = encode_sparse(dictionary, X, device="cuda", elements=1000, tiled=tiled)
         np.testing.assert_allclose(codes.to_dense(), dictionary.encode(X).numpy(), rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("kind", ["gated", "topk, rescaled", "jumprelu", "abstopk", "layer norm", "constant norm"])
+def test_an_sae_moves_with_all_that_it_reads(monkeypatch, kind):
+    """On a device that refuses the CPU's tensors; the first SAE stays as it was."""
+    made, plain_to = KNOWN[kind](), torch.nn.Module.to
+
+    def to(module, *where, **more):
+        away = [one for one in (*where, *more.values()) if isinstance(one, str | torch.device)]
+        return (
+            move_module(module) if away and torch.device(away[0]).type == "cuda" else plain_to(module, *where, **more)
+        )
+
+    plain = made.encode(X)
+    again = made.decode(plain)
+    monkeypatch.setattr(torch.nn.Module, "to", to)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    with OtherDevice():
+        moved = on_device(made, "cuda")
+        assert device_of(moved).type == "cuda"
+        assert torch.equal(rebuilt(moved, X), again)
+        assert encoded(moved, X).device.type == "cuda"
+        for tiled in (False, True):
+            codes = encode_sparse(made, X, device="cuda", elements=300, tiled=tiled)
+            assert_same_latents(codes, plain)
+    assert device_of(made).type == "cpu"
+    assert torch.equal(made.decode(made.encode(X)), again)
