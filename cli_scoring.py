@@ -1,7 +1,7 @@
 """Commands that score: demo, score, score-arrays, and what there is to score on and by."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -186,6 +186,7 @@ def _score_sample(
 
     dictionaries = [load_dictionary(sae, kind, name=names[sae]) for sae in names]  # all are read before any is scored
     reports: list[Report] = []
+    known: dict[Any, Any] = {}  # references of one width and L0 are scored once
     with stopped_like_interrupted():
         for sae, dictionary in zip(names, dictionaries, strict=True):
             report = evaluate_file(
@@ -198,6 +199,7 @@ def _score_sample(
                 controls=references,
                 progress=progress,
                 sha256=path_sha256(Path(sae)),
+                known=known,
             )
             out.mkdir(parents=True, exist_ok=True)
             report.to_json(out / f"{file_name(report)}.json")

@@ -63,6 +63,7 @@ def evaluate_file(
     device: str = "cpu",
     progress: bool = True,
     sha256: str | None = None,
+    known: dict[Any, Scores] | None = None,
 ) -> Report:
     """Score a dictionary, or stored latents, on a sample that may be larger than memory.
 
@@ -81,6 +82,8 @@ def evaluate_file(
         device: where the dictionary works.
         progress: show bars.
         sha256: checksum of the dictionary's file, for the record.
+        known: scores of references, shared between calls on one file, so that dictionaries of one width and L0 have
+            theirs scored once; extended.
 
     Returns:
         The report, with scores equal to those of the same sample scored whole.
@@ -99,6 +102,7 @@ def evaluate_file(
     budget = budget_of(memory)
     split = split_of(sample, seed=seed)
     _check_disk(sample, dictionary, wanted, folder)
+    shared = {} if known is None else known
     bounds: dict[str, Scores] = {}
     roles: dict[str, str] = {}
     fitted: dict[str, int] = {}
@@ -114,8 +118,11 @@ def evaluate_file(
             )
             for one in references:
                 if asked := [metric for metric in wanted if metric in bounded_by(one.name)]:
-                    found = _streamed(sample, one.make(), split, asked, settings, null=False)
-                    bounds[one.name] = {metric: replace(score, features={}) for metric, score in found.items()}
+                    key = (sample.path.resolve(), one.name, *asked, seed, n_resamples, fit_rows)
+                    if key not in shared:
+                        found = _streamed(sample, one.make(), split, asked, settings, null=False)
+                        shared[key] = {metric: replace(score, features={}) for metric, score in found.items()}
+                    bounds[one.name] = shared[key]
                     roles[one.name] = one.role
             asked = [m for m in wanted if m in FAITHFUL and "permuted decoder" in METRICS[m].notices]
             if n_latents > 1 and asked:

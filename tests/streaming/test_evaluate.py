@@ -117,6 +117,18 @@ def test_references_stand_beside_as_in_reports_on_testbeds(tmp_path):
             assert value == pytest.approx({**theirs.floors, **theirs.ceilings}[bound], abs=2e-3), (name, bound)
 
 
+def test_references_are_scored_once_for_dictionaries_alike(tmp_path, monkeypatch):
+    path, scored, plain = activation_file(tmp_path / "sample.h5"), [], evaluate_module.stream
+    monkeypatch.setattr(evaluate_module, "stream", lambda *a: scored.append(1) or plain(*a))
+    asked = {"metrics": ["mse_error"], "n_resamples": 10, "folder": tmp_path, "progress": False}
+    known = {}
+    first, second = (evaluate_file(Dictionary(name=name), path, **asked, known=known) for name in ("a", "b"))
+    alone = evaluate_file(Dictionary(name="b"), path, **asked)
+    assert len(scored) == 4 + 2 + 4  # itself, random, identity, permuted; itself, permuted
+    assert second.scores == alone.scores == first.scores
+    assert second.controls == alone.controls
+
+
 def test_training_rows_are_whole_games_all_where_they_fit(tmp_path):
     sample = open_sample(activation_file(tmp_path / "sample.h5", n=N))
     split = split_of(sample)
