@@ -305,9 +305,10 @@ def choose_implementation(implementation: Implementation, device: str, latents: 
 def _on_host(
     latents: "Latents | SortedCodes | DeviceCodes", labels: "Labels | DeviceLabels", n_features: int | None
 ) -> tuple[SortedCodes, LabelBits]:
-    latents = getattr(latents, "host", latents)  # of codes and labels on a device
-    ordered = latents if isinstance(latents, SortedCodes) else sort_codes(as_codes(latents))
-    return ordered, as_label_bits(getattr(labels, "host", labels), ordered.n_rows, n_features)
+    plain: Latents | SortedCodes = getattr(latents, "host", latents)  # of codes and labels on a device
+    plain_labels: Labels = getattr(labels, "host", labels)
+    ordered = plain if isinstance(plain, SortedCodes) else sort_codes(as_codes(plain))
+    return ordered, as_label_bits(plain_labels, ordered.n_rows, n_features)
 
 
 def _check_thresholds(thresholds: NDArray[np.floating], n_latents: int) -> NDArray[np.floating]:
@@ -317,8 +318,8 @@ def _check_thresholds(thresholds: NDArray[np.floating], n_latents: int) -> NDArr
 
 
 def counts_by_game(
-    latents: "Latents | SortedCodes",
-    labels: Labels,
+    latents: "Latents | SortedCodes | DeviceCodes",
+    labels: "Labels | DeviceLabels",
     games: NDArray[np.int64],
     chosen: NDArray[np.int64],
     thresholds: NDArray[np.floating],
@@ -337,8 +338,7 @@ def counts_by_game(
     """
     from .counts_numba import bits_by_game, pair_counts_by_game
 
-    ordered = latents if isinstance(latents, SortedCodes) else sort_codes(as_codes(latents))
-    bits = as_label_bits(labels, ordered.n_rows)
+    ordered, bits = _on_host(latents, labels, None)
     n_games = int(games.max()) + 1
     n_on = np.zeros(len(chosen), np.int64)
     for f, (latent, limit) in enumerate(zip(chosen.tolist(), thresholds.astype(np.float32), strict=True)):

@@ -1,3 +1,4 @@
+# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false, reportUnknownVariableType=false
 """The scoring core on Triton: the same integers as the other paths, latents cut into pieces of bounded length.
 
 Runs on a CUDA device; with TRITON_INTERPRET=1 set before the first import of Triton, the same kernels run on a CPU, far
@@ -5,6 +6,7 @@ too slowly for anything but tests. What the kernels do is said in `counts_triton
 """
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module
@@ -36,15 +38,15 @@ class Tuning:
         piece: most entries of a program.
         tile: entries whose label words are loaded together, a power of two.
         warps: of 32 threads, a program.
-        entries: entries of a chunk of latents (one latent is never split over chunks), below 2^30.
-        cells: (piece, feature) cells of a chunk; each takes 28 bytes.
+        entries: entries of a chunk of latents (one latent is never split over chunks); each takes about 60 bytes.
+        cells: (piece, feature) cells of a chunk; each takes 16 bytes.
     """
 
     piece: int = 2048
     tile: int = 32
     warps: int = 1
-    entries: int = 1 << 27
-    cells: int = 1 << 27
+    entries: int = 1 << 25
+    cells: int = 1 << 26
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,13 @@ def kernels_for(device: torch.device) -> Any:
             "TRITON_INTERPRET=1 before Triton is imported, to count on one take implementation='numba'"
         )
     return kernels
+
+
+def launch(kernel: Any, programs: int, *tensors: Any, **options: Any) -> None:
+    """Run so many programs of a kernel on the device of the first tensor, which need not be the current one."""
+    device = tensors[0].device
+    with torch.cuda.device(device) if device.type == "cuda" else nullcontext():
+        kernel[(programs,)](*tensors, **options)
 
 
 def best_pairs(
@@ -176,29 +185,40 @@ def best_chunks(
 
         piece_tp, piece_sum = empty(n_pieces), empty(n_pieces, torch.int64)
         if n_pieces:
-            kernels.count_pieces[(n_pieces * labels.n_words,)](
+            launch(
+                kernels.count_pieces, n_pieces * labels.n_words,
                 labels.words, rows, weights, starts, stops, piece_tp, piece_sum, *layout,
                 tile=tuning.tile, weigh=True, wide=wide, **options,
             )  # fmt: skip
         before, tp, total = empty(n_firing), empty(last - first), empty(last - first, torch.int64)
         best_tp, best_size = empty(last - first), empty(last - first)
-        programs = ((last - first) * labels.n_words,)
-        kernels.join_pieces[programs](
+        programs = (last - first) * labels.n_words
+        launch(
+            kernels.join_pieces, programs,
             rows, stops, piece_tp, piece_sum, firing_at, negative_at, latent_start, p, before, tp, total,
             best_tp, best_size, labels.n_words, **options,
         )  # fmt: skip
         work = torch.zeros((n_firing * labels.n_words, 4), dtype=torch.int32, device=device)
         if n_firing:
             found_tp, found_size = piece_sum.view(torch.int32).view(2, -1, width)[:, :n_firing]  # sums are done with
-            kernels.refine_pieces[(n_firing * labels.n_words,)](
+            launch(
+                kernels.refine_pieces, n_firing * labels.n_words,
                 labels.words, rows, starts, stops, owner, latent_start, p, piece_tp, before, best_tp, best_size,
                 found_tp, found_size, work, *layout, tile=tuning.tile, **options,
             )  # fmt: skip
-            kernels.choose_pieces[programs](
-                found_tp, found_size, firing_at, best_tp, best_size, labels.n_words, **options
+            launch(
+                kernels.choose_pieces,
+                programs,
+                found_tp,
+                found_size,
+                firing_at,
+                best_tp,
+                best_size,
+                labels.n_words,
+                **options,
             )
         counts = _up(np.stack([middle - colptr[:-1], colptr[1:] - middle]), device)
-        auroc = rank_auroc(total, tp, p, *counts, codes.n_rows)
+        auroc = rank_auroc(total, tp, p, counts[0], counts[1], codes.n_rows)
         yield part, (best_tp, best_size - p, auroc, work)
 
 
@@ -259,7 +279,8 @@ def counts_at(
             starts, stops, owner = (_up(a, codes.device) for a in (pieces.starts, pieces.stops, pieces.owner))
             piece_tp = torch.empty((len(pieces.owner), width), dtype=torch.int32, device=codes.device)
             rows = codes.rows[first : int(codes.colptr[part.stop])]
-            kernels.count_pieces[(len(pieces.owner) * bits.n_words,)](
+            launch(
+                kernels.count_pieces, len(pieces.owner) * bits.n_words,
                 bits.words, rows, rows, starts, stops, piece_tp, piece_tp, bits.n_words, bits.words.stride(0),
                 tile=tuning.tile, weigh=False, wide=False, num_warps=tuning.warps,
             )  # fmt: skip

@@ -1,3 +1,4 @@
+# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false, reportUnknownVariableType=false
 """Sorted codes and labels that live on a device: sorted there, uploaded once, brought back only when asked for."""
 
 from dataclasses import dataclass
@@ -124,7 +125,7 @@ def codes_on(device: str | torch.device, ordered: SortedCodes) -> DeviceCodes:
     return DeviceCodes(ordered.colptr, ordered.negative, rows, values, ordered.n_rows)
 
 
-def sort_codes_on(device: str | torch.device, latents: Latents, entries: int = 1 << 27) -> DeviceCodes:
+def sort_codes_on(device: str | torch.device, latents: Latents, entries: int = 1 << 26) -> DeviceCodes:
     """Entries of every latent from the largest value down, sorted on a device by (latent, value, row).
 
     Args:

@@ -1,4 +1,4 @@
-# pyright: basic, reportUntypedFunctionDecorator=false, reportIndexIssue=false
+# pyright: basic, reportUntypedFunctionDecorator=false, reportIndexIssue=false, reportInvalidTypeForm=false
 # ruff: noqa: ANN001, ANN201 (Triton reads annotations of kernels as types of its own)
 """Triton kernels of the scoring core: counts of sorted entries against packed labels, 32 features a program.
 

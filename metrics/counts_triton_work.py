@@ -1,3 +1,4 @@
+# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false, reportUnknownVariableType=false
 """What the kernels of the scoring core do on a given input: bytes loaded and stored, integer operations, both counted.
 
 Counted, not estimated: from the pieces, and from what the kernels themselves say of the tiles and entries they looked
