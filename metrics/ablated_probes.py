@@ -240,18 +240,19 @@ def decodes_linearly(
     Args:
         decode: latents [N, L] to activations [N, d].
         latents: float [N, L], a sample.
-        directions: float [L, d].
+        directions: float [L, d], where the decoder computes.
         n_sets: random halves of the latents that are tried.
         seed: of the halves.
     """
     import torch
 
     draw = np.random.default_rng(seed)
+    latents = latents.to(directions.device)
     with torch.no_grad():
         whole = decode(latents).double()
         size = max(float((latents.double() @ directions.double()).abs().max()), 1e-12)
         for _ in range(n_sets):
-            out = torch.from_numpy(draw.random(latents.shape[1]) < 0.5)
+            out = torch.from_numpy(draw.random(latents.shape[1]) < 0.5).to(latents.device)
             rest = decode(torch.where(out, 0.0, latents)).double()
             expected = (latents.double() * out) @ directions.double()
             if float((whole - rest - expected).abs().max()) > LINEAR_TOLERANCE * size:

@@ -1,6 +1,7 @@
 """Dictionaries on another device: where one is, and a copy of it elsewhere."""
 
 import copy
+from collections.abc import Callable
 from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
@@ -65,6 +66,15 @@ def encoded(dictionary: Dictionary, x: torch.Tensor) -> torch.Tensor:
 def rebuilt(dictionary: Dictionary, x: torch.Tensor) -> torch.Tensor:
     """Reconstruction of activations [N, d], on their own device."""
     return dictionary.decode(encoded(dictionary, x)).to(x.device)
+
+
+def decoder_of(dictionary: Dictionary) -> Callable[[torch.Tensor], torch.Tensor]:
+    """What decodes latents [N, L] on whatever device to activations [N, d] on the same."""
+
+    def decode(latents: torch.Tensor) -> torch.Tensor:
+        return dictionary.decode(latents.to(device_of(dictionary))).to(latents.device)
+
+    return decode
 
 
 def _same_place(here: torch.device, there: torch.device) -> bool:

@@ -46,7 +46,7 @@ class Edited:
 def latents_of(dictionary: Dictionary, prompts: Prompts, x: torch.Tensor) -> torch.Tensor:
     """Latents of prompts, float32 [N, H]: the true codes of a supervised dictionary, what any other reads off x."""
     if isinstance(dictionary, AttributeDictionary):
-        return dictionary.codes(prompts.attributes).float()
+        return dictionary.codes(prompts.attributes).float().cpu()
     with torch.no_grad():  # dense throughout: sparse codes are made for many more rows than a bench has
         return torch.cat([dictionary.encode(rows).float().cpu() for rows in x.to(_device(dictionary)).split(_ROWS)])
 

@@ -13,6 +13,7 @@ from ..games.position_pairs import position_pairs
 from ..metrics.ravel_model import ravel_model
 from ..metrics.ravel_pairs import RavelTask
 from ..metrics.score import Score
+from ..models.devices import device_of, encoded
 from ..models.nodes import Node, read_nodes, run_patched
 from ..subject import Subject
 from ..testbed_catalogue import Testbed
@@ -63,12 +64,13 @@ def through_the_model(about: Subject, task: RavelTask, masks: NDArray[np.bool_])
         return {}
     dictionary = about.candidate.dictionary
     with torch.no_grad():
-        base, source = dictionary.encode(pairs.base), dictionary.encode(pairs.source)
+        rows = pairs.base.to(device_of(dictionary))
+        base, source = dictionary.encode(rows), encoded(dictionary, pairs.source)
         before = dictionary.decode(base)
         found: list[NDArray[np.float64]] = []
         for attribute in (pairs.attribute, pairs.other):
             taken = torch.from_numpy(masks[attribute]).to(base.device)
-            found.append(pairs.run(pairs.base + dictionary.decode(torch.where(taken, source, base)) - before))
+            found.append(pairs.run(rows + dictionary.decode(torch.where(taken, source, base)) - before))
     own, other = found
     return ravel_model(
         np.stack([pairs.untouched[0], pairs.patched[0], own[0]], 1),

@@ -18,6 +18,7 @@ from ..metrics.ablated_probes import decodes_linearly
 from ..metrics.score import Score
 from ..metrics.scr import PreparedSCR, prepare_scr, scr_from
 from ..metrics.scr_measure import Judge
+from ..models.devices import decoder_of
 from ..subject import Subject
 from ..synthetic_testbed import SyntheticTestbed
 from ..testbed_catalogue import AnyTestbed
@@ -99,7 +100,7 @@ def _scored(about: Subject, protocol: str, judge: Judge | None) -> dict[str, Sco
         about.codes,
         about.directions,
         judge=judge,
-        decode=None if linear else dictionary.decode,
+        decode=None if linear else decoder_of(dictionary),
         protocol=protocol,
     )
 

@@ -12,6 +12,7 @@ import torch
 from ..metrics.ablated_probes import decodes_linearly
 from ..metrics.score import Score
 from ..metrics.tpp import PreparedTPP, prepare_tpp, tpp_from
+from ..models.devices import decoder_of
 from ..subject import Subject
 from ..testbed_catalogue import AnyTestbed
 from .truth import bits, scored_features, written
@@ -46,7 +47,7 @@ def _scored(about: Subject, protocol: str) -> dict[str, Score]:
     dictionary = about.candidate.dictionary
     sample = torch.from_numpy(about.codes.take(np.arange(min(256, about.codes.n_rows))).to_dense())
     linear = decodes_linearly(dictionary.decode, sample, dictionary.directions)
-    decode = None if linear else dictionary.decode
+    decode = None if linear else decoder_of(dictionary)
     return tpp_from(posed(about), about.codes, about.directions, decode=decode, protocol=protocol)
 
 
