@@ -50,7 +50,9 @@ def sweep(
         if ray:
             from .sweeps.on_ray import RayPool
 
-            return RayPool(workers, address=address, threads=threads, gpus=gpus, shared=shared)
+            return RayPool(
+                workers and min(workers, n_tasks), address=address, threads=threads, gpus=gpus, shared=shared
+            )
         return ProcessPool(min(workers or default_workers(), n_tasks), threads, Scoring(shared))
 
     with Watch(not quiet and sys.stderr.isatty(), typer.echo) as watch:

@@ -45,6 +45,7 @@ class ProcessPool:
             score = Scoring()
         self._threads, self._score = threads, score
         self._workers: dict[int, tuple[Any, Connection]] = {}
+        self._busy: set[int] = set()
         for number in range(size):
             self._start(number)
         self._size = size
@@ -67,6 +68,7 @@ class ProcessPool:
         """Give a task to an idle worker."""
         if worker not in self._workers:
             self._start(worker)
+        self._busy.add(worker)
         with suppress(BrokenPipeError, ConnectionResetError):  # it ended while idle; `wait` finds that and says so
             self._workers[worker][1].send(task)
 
@@ -76,6 +78,7 @@ class ProcessPool:
         (ready, *_) = wait([connection for _, connection in self._workers.values()])
         number = numbers[id(ready)]
         process, connection = self._workers[number]
+        self._busy.discard(number)
         try:
             return number, connection.recv()
         except (EOFError, OSError):  # it ended, perhaps in the middle of its answer
@@ -86,11 +89,12 @@ class ProcessPool:
 
     def close(self) -> None:
         """End all workers, whatever they are doing."""
+        for number, (process, connection) in self._workers.items():
+            if number in self._busy:
+                process.terminate()
+            connection.close()  # the others read that there is nothing more to do, and tidy up
         for process, _ in self._workers.values():
-            process.terminate()
-        for process, connection in self._workers.values():
             _end(process)
-            connection.close()
         self._workers = {}
 
     def _start(self, number: int) -> None:
@@ -105,6 +109,9 @@ class ProcessPool:
 def _end(process: Any) -> None:
     process.join(PATIENCE)
     if process.is_alive():  # it does not listen
+        process.terminate()
+        process.join(PATIENCE)
+    if process.is_alive():
         process.kill()
         process.join()
 
