@@ -129,6 +129,7 @@ def plot_efficiency(found: Efficiency, *, among: Mapping[str, Sequence[str]] | N
         among: sets of dictionaries by name, each with a row of panels of its own; all dictionaries by default.
     """
     import matplotlib as mpl
+    from matplotlib.ticker import LogLocator
 
     sets = among or {f"{len(found.dictionaries)} dictionaries": found.dictionaries}
     fig, axes = _figure(3, len(sets))
@@ -148,6 +149,7 @@ def plot_efficiency(found: Efficiency, *, among: Mapping[str, Sequence[str]] | N
             middle.set_ylabel("tau between disjoint samples")
             right.set_ylabel("detectable difference, 80 % power")
             right.set_yscale("log")
+            right.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             right.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
             right.yaxis.set_minor_formatter(lambda value, _: "")
             left.set_title(title, loc="left")
