@@ -14,7 +14,7 @@ from fiducial.curves.result import Curve
 def trained(tmp_path_factory):
     """Two SAEs of a toy world, scored while they train."""
     place = tmp_path_factory.mktemp("curves")
-    words = "train-sae -t toy-sparse --arch topk,standard --latents 24 --k 2 --samples 40960 --score-every 16"
+    words = "train-sae -t independent --arch topk,standard --latents 64 --k 4 --samples 40960 --score-every 16"
     done = inside(*words.split(), "--score-games", "20", "-o", "runs", "-q", cwd=place)
     assert done.returncode == 0, done.stderr
     return place, done
@@ -26,7 +26,7 @@ def test_training_logs_scores(trained):
     assert len(lines) == 2
     assert "% of the CPU time" in lines[0]
     for arch in ("topk", "standard"):
-        log = place / "runs" / "toy-sparse" / f"{arch}.scores.jsonl"
+        log = place / "runs" / "independent" / f"{arch}.scores.jsonl"
         curve = Curve.read(log)
         assert [point.step for point in curve.of(arch)] == [0, 16, 32, 40]
         assert curve.runs[arch]["samples"] == 40960
@@ -35,9 +35,9 @@ def test_training_logs_scores(trained):
 
 def test_the_same_training_again_keeps_its_log_and_another_is_refused(trained):
     place, _ = trained
-    log = place / "runs" / "toy-sparse" / "topk.scores.jsonl"
+    log = place / "runs" / "independent" / "topk.scores.jsonl"
     before = log.read_text()
-    words = "train-sae -t toy-sparse --arch topk --latents 24 --k 2 --score-every 16 --score-games 20 -o runs -q"
+    words = "train-sae -t independent --arch topk --latents 64 --k 4 --score-every 16 --score-games 20 -o runs -q"
     assert inside(*words.split(), "--samples", "40960", cwd=place).returncode == 0
     assert log.read_text() == before
     assert_refused(inside(*words.split(), "--samples", "20480", cwd=place), "another run named topk", "samples")
@@ -45,7 +45,7 @@ def test_the_same_training_again_keeps_its_log_and_another_is_refused(trained):
 
 def test_logs_are_drawn_together(trained):
     place, _ = trained
-    logs = [f"runs/toy-sparse/{arch}.scores.jsonl" for arch in ("topk", "standard")]
+    logs = [f"runs/independent/{arch}.scores.jsonl" for arch in ("topk", "standard")]
     done = inside("curve", *logs, "-o", "drawn", "-q", cwd=place)
     assert done.returncode == 0, done.stderr
     assert "wrote 8 points of 2 runs" in done.stdout
@@ -53,18 +53,18 @@ def test_logs_are_drawn_together(trained):
     assert len(frame) == 8
     assert (frame["floor"] < frame["ceiling"]).all()
     assert (place / "drawn" / "curve.png").stat().st_size > 1000
-    assert_refused(inside("curve", *logs, "-t", "toy-sparse", cwd=place), "leave --testbed out")
+    assert_refused(inside("curve", *logs, "-t", "independent", cwd=place), "leave --testbed out")
     assert_refused(inside("curve", *logs, "runs", cwd=place), "not both")
 
 
 def test_checkpoints_of_a_folder(trained):
     place, _ = trained
-    words = ("curve", "runs/toy-sparse", "-t", "toy-sparse", "-n", "20", "-m", "coverage,l0", "-o", "scored", "-q")
+    words = ("curve", "runs/independent", "-t", "independent", "-n", "20", "-m", "coverage,l0", "-o", "scored", "-q")
     done = inside(*words, "--runs", "topk", cwd=place)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("topk: coverage")
     curve = Curve.read(place / "scored" / "curve.jsonl")
-    logged = Curve.read(place / "runs" / "toy-sparse" / "topk.scores.jsonl")
+    logged = Curve.read(place / "runs" / "independent" / "topk.scores.jsonl")
     assert curve.at("topk", 40960).scores["coverage"] == logged.at("topk", 40960).scores["coverage"]
     assert_refused(inside(*words, "--runs", "gated", cwd=place), "no run in", "there are standard, topk")
     assert_refused(inside(*words, "--seed", "3", cwd=place), "scored otherwise", "seed")
@@ -74,11 +74,11 @@ def test_checkpoints_of_a_folder(trained):
 
 def test_sample_efficiency(trained):
     place, _ = trained
-    saes = [f"runs/toy-sparse/{arch}" for arch in ("topk", "standard")]
-    words = ("sample-efficiency", *saes, "-t", "toy-sparse", "-n", "64", "--repeats", "3", "-o", "eff", "-q")
+    saes = [f"runs/independent/{arch}" for arch in ("topk", "standard")]
+    words = ("sample-efficiency", *saes, "-t", "independent", "-n", "64", "--repeats", "3", "-o", "eff", "-q")
     done = inside(*words, "--sizes", "8,16", "-m", "coverage", cwd=place)
     assert done.returncode == 0, done.stderr
-    assert "2 SAEs on toy-sparse, 64 games" in done.stdout
+    assert "2 SAEs on independent, 64 games" in done.stdout
     found = Efficiency.read(place / "eff" / "efficiency.json")
     assert found.dictionaries == ("topk", "standard")
     assert found.sizes == (8, 16)
