@@ -9,7 +9,6 @@ from .efficiency import Efficiency
 from .result import Bounds, Curve
 
 if TYPE_CHECKING:
-    import pandas as pd
     from matplotlib.figure import Figure
 
 STYLE: Any = {  # matplotlib types its keys one by one
@@ -57,7 +56,7 @@ def plot_curve(
     fig, axes = _figure(len(wanted) + 1)
     import matplotlib as mpl
 
-    frame = curve.frame()
+    frame: Any = curve.frame()  # pandas types what a mask selects too widely
     with mpl.rc_context(STYLE):
         for metric, ax in zip(wanted, axes, strict=False):
             mine = frame[frame["metric"] == metric]
@@ -75,7 +74,7 @@ def plot_curve(
 
 def _draw_runs(
     ax: Any,
-    frame: "pd.DataFrame",
+    frame: Any,
     column: str,
     runs: Sequence[str],
     labels: Mapping[str, str],
