@@ -121,6 +121,7 @@ def score(
     site: Annotated[
         str | None, typer.Option(help="Where an IOI model is read, such as `L1 z@end`; see `fiducial find-sites`.")
     ] = None,
+    device: Annotated[str, typer.Option(help="What computes: cpu, cuda, cuda:1.")] = "cpu",
     sample: Annotated[
         Path | None,
         typer.Option(help="Score on this HDF5 file of `fiducial capture`, however large, instead of on a testbed."),
@@ -138,7 +139,9 @@ def score(
         given = {"--testbed": testbed, "--game": game, "--layer": layer, "--site": site}
         if clash := [option for option, value in given.items() if value not in (None, "")]:
             raise ValueError(f"--sample says what is scored on; leave out {', '.join(clash)}")
-        _score_sample(saes, sample, split(metrics), seed, out, kind, memory, scratch, references, progress=not quiet)
+        _score_sample(
+            saes, sample, split(metrics), seed, out, kind, memory, scratch, references, device, progress=not quiet
+        )
         return
     from .startup import check_saes, import_libraries, known_metrics, sampled
     from .testbed_specs import DEFAULT_TESTBED, SPECS
@@ -151,13 +154,17 @@ def score(
         transcripts = sampled(name, games, seed)
         import_libraries()
     from .evaluation import check_metrics, evaluate
+    from .models.devices import checked_device
     from .testbed_catalogue import check_testbed
     from .testbed_catalogue import testbed as make
 
+    device = str(checked_device(device))
     wanted = check_metrics(wanted)
     name = name if game and testbed else check_testbed(name)
     dictionaries = dictionaries_of(saes, name, kind)  # all are read before any is scored
-    bed = make(name, game=game, layer=layer, site=site, n_games=games, seed=seed, transcripts=transcripts)
+    bed = make(
+        name, game=game, layer=layer, site=site, n_games=games, seed=seed, device=device, transcripts=transcripts
+    )
     finish([evaluate(dictionary, bed, wanted, seed=seed, sha256=sha256) for dictionary, sha256 in dictionaries], out)
 
 
@@ -171,6 +178,7 @@ def _score_sample(
     memory: str,
     scratch: Path | None,
     references: bool,
+    device: str,
     *,
     progress: bool,
 ) -> None:
@@ -181,9 +189,11 @@ def _score_sample(
     check_folder(out)
     names = distinct_names(saes)
     from .data.assets import path_sha256
+    from .models.devices import checked_device
     from .models.loading import load_dictionary
     from .streaming.evaluate import evaluate_file
 
+    device = str(checked_device(device))
     dictionaries = [load_dictionary(sae, kind, name=names[sae]) for sae in names]  # all are read before any is scored
     reports: list[Report] = []
     known: dict[Any, Any] = {}  # references of one width and L0 are scored once
@@ -197,6 +207,7 @@ def _score_sample(
                 seed=seed,
                 folder=scratch,
                 controls=references,
+                device=device,
                 progress=progress,
                 sha256=path_sha256(Path(sae)),
                 known=known,
