@@ -17,8 +17,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from .. import __version__
 from ..data.assets import path_sha256
+from ..provenance import provenance
 from ..report import Report
 from .dispatch import Failed, Lost, Outcome, Ready
 from .task import Task
@@ -147,9 +147,9 @@ class RayPool:
             self._hire(worker)
             return worker, Lost(_line(error))
         if task is None:
-            if answer["version"] != __version__:
+            if answer["version"] != (mine := _version()):
                 raise ValueError(
-                    f"the worker on {answer['host']} has fiducial {answer['version']}, this machine {__version__}: "
+                    f"the worker on {answer['host']} has fiducial {answer['version']}, this machine {mine}: "
                     "install one version everywhere"
                 )
             self._up.add(worker)
@@ -205,7 +205,7 @@ class Scorer:
         """Who it is."""
         import platform
 
-        return {"pid": os.getpid(), "version": __version__, "host": platform.node()}
+        return {"pid": os.getpid(), "version": _version(), "host": platform.node()}
 
     def score(self, task: Task, files: dict[str, bytes] | None) -> Report | Failed | None:
         """The report of a task; what goes wrong is said. None if the SAE is not here."""
@@ -240,6 +240,10 @@ def _scoring(threads: int, shared: Path | None, cuda: bool) -> Callable[[Task], 
     if cuda and not torch.cuda.is_available():
         raise RuntimeError("Ray gave this worker a GPU, but torch finds no CUDA device: is it a build for CPUs?")
     return Scoring(shared, "cuda" if cuda else "cpu")
+
+
+def _version() -> str:
+    return provenance(seed=0)["versions"]["fiducial"]
 
 
 def packed(path: Path) -> dict[str, bytes] | None:
