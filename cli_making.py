@@ -111,7 +111,14 @@ def capture(
         typer.echo(f"wrote {len(bed.x)} rows x {bed.d_in} with the magnitudes of all features: {out}")
         return
     model = bed.twin.model if twin else bed.model
-    captured = run(model, bed.game.sample(games, seed), hook or bed.hook, path=out, progress=not quiet)
+    captured = run(
+        model,
+        bed.game.sample(games, seed),
+        hook or bed.hook,
+        model_name=f"random twin of {bed.name}" if twin else bed.name,
+        path=out,
+        progress=not quiet,
+    )
     typer.echo(f"wrote {len(captured.game_id)} positions x {captured.activations.shape[1]}: {out}")
 
 
