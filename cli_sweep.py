@@ -38,6 +38,10 @@ def sweep(
     if (address is not None or gpus) and not ray:
         raise ValueError("--address and --gpus are of a Ray cluster: say --ray too")
     found = read_plan(file, out)
+    shown = split(columns)
+    asked = {name for task in found.tasks for name in task.metrics}
+    if unknown := sorted(set(shown or []) - asked):
+        raise ValueError(f"--columns takes metrics that {file} asks for, which {', '.join(unknown)} is not")
     if plan:
         for place, tasks in found.places.items():
             there = sum(kept(found.out / task.file, task) is not None for task in tasks)
@@ -58,7 +62,7 @@ def sweep(
     with Watch(not quiet and sys.stderr.isatty(), typer.echo) as watch:
         made = run_sweep(found, pool, retries=retries, started=watch.started, told=watch.told)  # type: ignore[arg-type]
     if made.reports:
-        show(compared(made.reports, split(columns)))
+        show(compared(made.reports, shown))
         write_html(list(made.reports.values()), found.out / "report.html")
     lost = f", {made.lost} workers were lost on the way" if made.lost else ""
     typer.echo(f"{len(made.reports)} results in {found.out}, {made.computed} of them new{lost}")

@@ -54,20 +54,23 @@ def read_plan(path: str | Path, out: str | Path | None = None) -> SweepPlan:
         ValueError: no TOML, entries of wrong types, or nothing to score.
     """
     path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"no file {path}: a sweep is described in a TOML file, see docs/sweeps.md")
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is no TOML: {error}") from None
     _known(content, _TOP, str(path))
     beds = content.get("testbed")
-    if not isinstance(beds, list) or not beds:
+    if not isinstance(beds, list) or not beds or not all(isinstance(bed, dict) for bed in beds):
         raise ValueError(f"{path} names no testbed: it needs at least one [[testbed]] with a name and saes")
     tasks: list[Task] = []
     for bed in beds:
         tasks += _tasks({**{k: v for k, v in content.items() if k in ("metrics", "games", "seeds")}, **bed}, path)
     if not tasks:
         raise ValueError(f"{path} names no SAE")
-    where = Path(out) if out is not None else path.parent / str(content.get("out", f"{path.stem}-results"))
+    named = _typed(content, "out", str, str(path), f"{path.stem}-results")
+    where = Path(out) if out is not None else path.parent / named
     return SweepPlan(tuple(dict.fromkeys(tasks)), where)
 
 

@@ -131,6 +131,7 @@ def _serve(connection: Connection, threads: int, score: Callable[[Task], Report]
     threading.Thread(target=_end_with_parent, daemon=True).start()
     from threadpoolctl import threadpool_limits
 
+    leave_no_semaphore()
     with threadpool_limits(threads):
         while True:
             try:
@@ -142,6 +143,13 @@ def _serve(connection: Connection, threads: int, score: Callable[[Task], Report]
             except Exception as error:  # said, and the sweep goes on with the others
                 outcome = Failed(f"{type(error).__name__}: {error}", traceback.format_exc())
             connection.send(outcome)
+
+
+def leave_no_semaphore() -> None:
+    """Bars of a worker need no lock between processes; theirs is a semaphore, left behind when the worker is ended."""
+    from tqdm import tqdm
+
+    tqdm.set_lock(threading.RLock())
 
 
 @contextmanager

@@ -46,7 +46,7 @@ class Watch:
             self._say(f"{path} is damaged or of another version: computed anew")
         if self._drawn is not None:
             self._drawn.start()
-        elif self._before:
+        else:
             self._say(f"{self._before} of {sum(progress.total.values())} results are there already")
 
     def told(self, task: Task, outcome: Report | Failed) -> None:

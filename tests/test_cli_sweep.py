@@ -90,4 +90,9 @@ def test_options_of_a_cluster_need_one(run, file, monkeypatch):
     done = run("sweep", file, "--ray")
     assert done.returncode == 2
     assert "pip install 'fiducial[cluster]'" in done.stderr
-    assert run("sweep", Path("nowhere.toml")).returncode == 2
+    done = run("sweep", Path("nowhere.toml"))
+    assert done.returncode == 2
+    assert "no file nowhere.toml" in done.stderr
+    done = run("sweep", file, "--columns", "l0,l1", "--plan")
+    assert done.returncode == 2
+    assert "which l1 is not" in done.stderr

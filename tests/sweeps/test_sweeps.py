@@ -203,6 +203,8 @@ def test_plans_are_read(tmp_path):
     [
         ("metrics = [", ValueError, "is no TOML"),
         ("games = 16", ValueError, "names no testbed"),
+        ("testbed = ['othello-6x6']", ValueError, r"at least one \[\[testbed\]\]"),
+        ("out = 3\n[[testbed]]\nname = 'othello-6x6'\nsaes = ['topk']", ValueError, "out must be str, got 3"),
         ("[[testbed]]\nname = 'othello-6x7'\nsaes = ['topk']", KeyError, "othello-6x6"),
         ("[[testbed]]\nname = 'othello-6x6'\nsaes = ['tpok']", FileNotFoundError, "did you mean topk"),
         ("[[testbed]]\nname = 'othello-6x6'", ValueError, "names no saes; shipped with it: standard, topk"),
