@@ -177,7 +177,7 @@ def save_figure(fig: "Figure", path: str | Path) -> Path:
     if kind not in ("svg", "png"):
         raise ValueError(f"a figure is written as .svg or .png, got {path.name}")
     with mpl.rc_context(STYLE), partial_file(path) as partial:
-        if fig.get_layout_engine() is not None:  # laid out once: each new layout starts from the last, and differs a bit
+        if fig.get_layout_engine() is not None:  # laid out once: layout after layout differs a bit
             fig.draw_without_rendering()
             fig.set_layout_engine("none")
         fig.savefig(partial, format=kind, dpi=110, metadata={"Date": None} if kind == "svg" else {"Software": None})
