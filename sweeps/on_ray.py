@@ -5,6 +5,7 @@ where a machine has not got them, so that no disk need be shared. Reports come b
 alone writes them.
 """
 
+import hashlib
 import os
 import tempfile
 import time
@@ -12,7 +13,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from .task import Task
 
 OBJECT_STORE = 200 * 2**20  # of a cluster of this machine: reports are small, and SAEs do not travel there
 PATIENCE = 600.0  # seconds without any worker, after which nobody will come
+BESIDE = ("tests", "benchmarks", "examples", "docs")  # folders that an installation may lack
 _FILES = ".safetensors", ".json", ".pt", ".pth", ".yaml"
 
 
@@ -75,6 +77,8 @@ class RayPool:
         if self._started:
             start_ray(self._ray, address, local_cpus)
         self._patience, self._travel = patience, address is not None
+        if shared is not None:
+            shared.mkdir(parents=True, exist_ok=True)  # there, it tells an actor that it sees this disk
         self._actors: list[Any] = []
         self._running: dict[Any, tuple[int, Task | None]] = {}  # no task: it is being greeted
         self._up: set[int] = set()
@@ -152,6 +156,11 @@ class RayPool:
                     f"the worker on {answer['host']} has fiducial {answer['version']}, this machine {mine}: "
                     "install one version everywhere"
                 )
+            if self._travel and answer["code"] != code_sha256():
+                raise ValueError(
+                    f"the worker on {answer['host']} has fiducial {mine} as this machine has, but other code under "
+                    "that version: install one and the same everywhere"
+                )
             self._up.add(worker)
             return worker, Ready()
         if answer is None:  # it has not got the SAE
@@ -162,7 +171,8 @@ class RayPool:
         return worker, answer
 
     def _give(self, worker: int, task: Task, files: bool) -> None:
-        sent = packed(Path(task.sae)) if files else None
+        unchanged = task.sha256 is None or path_sha256(Path(task.sae)) == task.sha256
+        sent = packed(Path(task.sae)) if files and unchanged else None  # another SAE is never sent in its place
         self._running[self._actors[worker].score.remote(task, sent)] = worker, task
 
     def _hire(self, worker: int) -> None:
@@ -198,14 +208,14 @@ class Scorer:
         os.environ.update({"TQDM_DISABLE": "1", **(environment or {})})
         threadpool_limits(threads)
         if shared is not None and not shared.is_dir():
-            shared = Path(tempfile.gettempdir()) / f"fiducial-{os.getuid()}" / shared.parent.name
+            shared = own_folder() / hashlib.sha256(str(shared).encode()).hexdigest()[:16]
         self._score = score or _scoring(threads, shared, cuda)
 
     def hello(self) -> dict[str, Any]:
         """Who it is."""
         import platform
 
-        return {"pid": os.getpid(), "version": _version(), "host": platform.node()}
+        return {"pid": os.getpid(), "version": _version(), "code": code_sha256(), "host": platform.node()}
 
     def score(self, task: Task, files: dict[str, bytes] | None) -> Report | Failed | None:
         """The report of a task; what goes wrong is said. None if the SAE is not here."""
@@ -239,11 +249,38 @@ def _scoring(threads: int, shared: Path | None, cuda: bool) -> Callable[[Task], 
     torch.set_num_threads(threads)
     if cuda and not torch.cuda.is_available():
         raise RuntimeError("Ray gave this worker a GPU, but torch finds no CUDA device: is it a build for CPUs?")
-    return Scoring(shared, "cuda" if cuda else "cpu")
+    return Scoring(shared, "cuda" if cuda else "cpu", check=False)  # actors have looked themselves
 
 
 def _version() -> str:
     return provenance(seed=0)["versions"]["fiducial"]
+
+
+@cache
+def code_sha256() -> str:
+    """Checksum of the package's own code, so that two states of one version are told apart."""
+    root = Path(__file__).parents[1]
+    digest = hashlib.sha256()
+    for folder in sorted(part for part in root.iterdir() if part.is_dir() and part.name not in BESIDE):
+        if (folder / "__init__.py").is_file():
+            for file in sorted(folder.rglob("*.py")):
+                digest.update(file.relative_to(root).as_posix().encode() + file.read_bytes())
+    for file in sorted(root.glob("*.py")):
+        digest.update(file.name.encode() + file.read_bytes())
+    return digest.hexdigest()
+
+
+def own_folder() -> Path:
+    """A folder of this user for files that workers of this machine share.
+
+    Raises:
+        PermissionError: it is there, and somebody else's.
+    """
+    folder = Path(tempfile.gettempdir()) / f"fiducial-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    if folder.is_symlink() or folder.stat().st_uid != os.getuid():
+        raise PermissionError(f"{folder} is not this user's, so scores cannot be shared there: remove it or set TMPDIR")
+    return folder
 
 
 def packed(path: Path) -> dict[str, bytes] | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..data.assets import path_sha256
 from ..evaluation import evaluate
 from ..models.loading import load_dictionary
 from ..provenance import provenance
@@ -26,15 +27,25 @@ class Scoring:
     Attributes:
         shared: folder for the scores of floors and ceilings; None keeps them in the worker only.
         device: torch device.
+        check: refuse an SAE that has changed since the plan was made.
     """
 
     shared: Path | None = None
     device: str = "cpu"
+    check: bool = True
 
     def __call__(self, task: Task) -> Report:
-        """The report of a task."""
+        """The report of a task.
+
+        Raises:
+            ValueError: the SAE is not the one that the task was planned for.
+        """
         bed = _bed(task.place, self.device)
         dictionary = load_dictionary(task.sae, task.kind, name=task.name)
+        if self.check and task.sha256 is not None and path_sha256(Path(task.sae)) != task.sha256:
+            raise ValueError(
+                f"{task.sae} has changed or gone since the sweep began; run it again to score what is there"
+            )
         kept = None if self.shared is None else SharedScores(self.shared, _facts(task, bed.device))
         return evaluate(dictionary, bed, task.metrics, seed=task.place.seed, sha256=task.sha256, kept=kept)
 
