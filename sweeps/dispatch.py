@@ -78,6 +78,7 @@ class Progress:
         running: what each worker does.
         lost: how often a worker was lost.
         damaged: files of results that cannot be read, and are computed anew.
+        older: files of results that were made with other versions of fiducial or its libraries, and are kept.
     """
 
     total: dict[Place, int] = field(default_factory=dict)
@@ -86,6 +87,7 @@ class Progress:
     running: dict[int, Task] = field(default_factory=dict)
     lost: int = 0
     damaged: tuple[Path, ...] = ()
+    older: tuple[Path, ...] = ()
 
 
 def dispatch(

@@ -31,6 +31,7 @@ from typing import Any
 from ..data.assets import asset, list_assets, path_sha256
 from ..games.synthetic import Synthetic, named_config
 from ..games.synthetic_sealed import sealed_world
+from ..models.kinds import CONFIG_FILE, WEIGHTS_FILE
 from ..models.toy_superposition import TOY_MODELS
 from ..scoring import check_metrics
 from ..testbed_catalogue import SEALED, SECRET_VARIABLE, check_testbed
@@ -69,6 +70,13 @@ def read_plan(path: str | Path, out: str | Path | None = None) -> SweepPlan:
         tasks += _tasks({**{k: v for k, v in content.items() if k in ("metrics", "games", "seeds")}, **bed}, path)
     if not tasks:
         raise ValueError(f"{path} names no SAE")
+    named_so: dict[tuple[Place, str], str] = {}
+    for task in tasks:
+        if named_so.setdefault((task.place, task.name), task.sae) != task.sae:
+            raise ValueError(
+                f"{path}: two SAEs named {task.name} on {task.place}, {named_so[task.place, task.name]} and "
+                f"{task.sae}; name them in one [[testbed]], or rename a folder"
+            )
     named = _typed(content, "out", str, str(path), f"{path.stem}-results")
     where = Path(out) if out is not None else path.parent / named
     return SweepPlan(tuple(dict.fromkeys(tasks)), where)
@@ -87,7 +95,7 @@ def _tasks(bed: Mapping[str, Any], path: Path) -> list[Task]:
     asked = _listed(bed, "metrics", str, where, []) or None
     metrics = tuple(check_metrics(asked))
     kind = _typed(bed, "kind", str, where, "") or None
-    saes = _saes(_listed(bed, "saes", str, where, []), name, path, where)
+    saes = _saes(_listed(bed, "saes", str, where, []), name, path, where, kind)
     truth, checksums = truth_of(name), {sae: path_sha256(Path(sae)) for sae in saes.values()}
     return [
         Task(Place(name, games, seed), sae, short, kind, checksums[sae], metrics, truth)
@@ -124,7 +132,7 @@ def _planted_version(testbed: str) -> str:
     return Synthetic.version_of(named_config(testbed))
 
 
-def _saes(named: Sequence[str], testbed: str, path: Path, where: str) -> dict[str, str]:
+def _saes(named: Sequence[str], testbed: str, path: Path, where: str, kind: str | None) -> dict[str, str]:
     """SAEs by a short name; shipped ones first of all."""
     shipped = SPECS[testbed].dictionaries if testbed in SPECS else {}
     if not named:
@@ -134,13 +142,15 @@ def _saes(named: Sequence[str], testbed: str, path: Path, where: str) -> dict[st
         if one in shipped:
             found[one] = str(asset(shipped[one]))
             continue
-        matches = sorted(glob.glob(str(path.parent / one)))
+        matches = sorted(glob.glob(os.path.join(glob.escape(str(path.parent)), one)))
+        if (path.parent / one).exists():  # a name may hold brackets
+            matches = [str(path.parent / one)]
         matches = [match for match in matches if _looks_like_sae(Path(match))] if "*" in one else matches
         if not matches and ("*" in one or "/" not in one):
             close = get_close_matches(one, shipped, n=1)
             hint = f"did you mean {close[0]}?" if close else f"shipped are {', '.join(shipped) or 'none'}"
             raise FileNotFoundError(f"{where}: nothing at {one}, and no SAE of that name ships; {hint}")
-        for match in matches or [one]:
+        for match in (_whole(match) if kind != "safetensors" else match for match in matches or [one]):
             short = Path(match).name
             if found.get(short, match) != match:
                 short = f"{Path(match).parent.name}-{short}"
@@ -148,6 +158,13 @@ def _saes(named: Sequence[str], testbed: str, path: Path, where: str) -> dict[st
                 raise ValueError(f"{where}: {match} and {found[short]} would have one name, {short}")
             found[short] = match
     return found
+
+
+def _whole(path: str) -> str:
+    """The folder of a checkpoint of which one file was named: its other files are part of it, and of its checksum."""
+    file = Path(path)
+    beside = {WEIGHTS_FILE: CONFIG_FILE, CONFIG_FILE: WEIGHTS_FILE, "ae.pt": "config.json"}.get(file.name)
+    return str(file.parent) if beside and file.is_file() and (file.parent / beside).is_file() else path
 
 
 def _looks_like_sae(path: Path) -> bool:

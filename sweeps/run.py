@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ..provenance import provenance
 from ..report import Report, write_atomically
 from .dispatch import Failed, Pool, Progress, dispatch
 from .task import SweepPlan, Task
@@ -25,6 +26,7 @@ class SweepResult:
         computed: results that this run added.
         lost: workers that were lost on the way.
         damaged: files that were there but no reports, and were computed anew.
+        older: results that were there and were made with other versions of fiducial or its libraries.
     """
 
     reports: Mapping[Task, Report]
@@ -32,6 +34,7 @@ class SweepResult:
     computed: int
     lost: int
     damaged: tuple[Path, ...] = ()
+    older: tuple[Path, ...] = ()
 
 
 def sweep(
@@ -73,6 +76,9 @@ def sweep(
         progress = Progress({place: len(tasks) for place, tasks in plan.places.items()})
         progress.done.update(task.place for task in reports)
         progress.damaged = tuple(damaged)
+        here = provenance(seed=0)["versions"]
+        older = [task for task, report in reports.items() if report.provenance.get("versions", here) != here]
+        progress.older = tuple(plan.out / task.file for task in older)
         started(progress)
         failures: dict[Task, Failed] = {}
         if left:
@@ -88,7 +94,7 @@ def sweep(
                 pool.close()
         _write_failures(plan.out / FAILURES, failures)
         ordered = {task: reports[task] for task in plan.tasks if task in reports}
-        return SweepResult(ordered, failures, len(left) - len(failures), progress.lost, tuple(damaged))
+        return SweepResult(ordered, failures, len(left) - len(failures), progress.lost, tuple(damaged), progress.older)
 
 
 def kept(path: Path, task: Task) -> Report | None:
@@ -134,9 +140,14 @@ def locked(folder: Path) -> Iterator[None]:
     with (folder / LOCK).open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             file.seek(0)
             raise ValueError(f"another sweep is at work in {folder}, process {file.read() or '?'}") from None
+        except OSError as error:
+            raise ValueError(
+                f"{folder} lies on a file system without locks ({error.strerror}), where two sweeps could meet; "
+                "put the results on another with -o"
+            ) from error
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()

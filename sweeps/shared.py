@@ -10,7 +10,7 @@ import fcntl
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -70,15 +70,18 @@ class SharedScores:
     def _locked(self, name: str) -> Iterator[None]:
         """Ends with the process that holds it, however it ends."""
         with (self._folder / f"{_safe(name)}.lock").open("a") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+            with suppress(OSError):  # a file system without locks: something may be made twice, never half
+                fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
     def _busy(self, name: str) -> bool:
         with (self._folder / f"{_safe(name)}.lock").open("a") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
+            except BlockingIOError:
                 return True
+            except OSError:  # nobody can say
+                return False
         return False
 
 
@@ -91,7 +94,7 @@ def _write(path: Path, name: str, known: Mapping[str, Score | None]) -> None:
         if score.replicates is not None
     }
     facts = {
-        "versions": {metric: METRICS[metric].version for metric in kept},
+        "versions": {metric: METRICS[metric].version for metric in known},
         "not asked": [metric for metric, score in known.items() if score is None],
         "replicates": replicates,
     }
@@ -103,9 +106,10 @@ def _read(path: Path) -> dict[str, Score | None]:
     try:
         stored = Report.from_json(path)
         facts = stored.provenance
-        found: dict[str, Score | None] = dict.fromkeys(facts["not asked"])
+        same = {metric for metric, made in facts["versions"].items() if METRICS[metric].version == made}
+        found: dict[str, Score | None] = {metric: None for metric in facts["not asked"] if metric in same}
         for metric, score in stored.scores.items():
-            if METRICS[metric].version == facts["versions"][metric]:
+            if metric in same:
                 text = facts["replicates"].get(metric)
                 replicates = None if text is None else np.frombuffer(base64.b64decode(text, validate=True), np.float64)
                 found[metric] = replace(score, replicates=replicates)

@@ -44,6 +44,11 @@ class Watch:
         self._before = sum(progress.done.values())
         for path in progress.damaged:
             self._say(f"{path} is damaged or of another version: computed anew")
+        if progress.older:
+            self._say(
+                f"{len(progress.older)} results were made with other versions of fiducial or its libraries and are "
+                f"kept, since no metric has changed; delete them to have them anew, such as {progress.older[0]}"
+            )
         if self._drawn is not None:
             self._drawn.start()
         else:
@@ -111,7 +116,7 @@ def headline(report: Report) -> str:
 
 
 def compared(reports: Mapping[Task, Report], metrics: list[str] | None = None) -> "Table":
-    """Mean of each metric over seeds, and its spread, one row an SAE and testbed."""
+    """Mean of each metric over seeds, and its spread, one row an SAE, testbed and number of games."""
     import numpy as np
     from rich import box
     from rich.table import Table
@@ -120,10 +125,13 @@ def compared(reports: Mapping[Task, Report], metrics: list[str] | None = None) -
     shown = metrics or list(dict.fromkeys(name for report in reports.values() for name in report.scores))[:6]
     for heading in ("testbed", "SAE", "seeds", *shown):
         made.add_column(heading, justify="left" if heading in ("testbed", "SAE") else "right")
-    rows: dict[tuple[str, str], list[Report]] = {}
+    rows: dict[tuple[str, str, int], list[Report]] = {}
+    sizes = {(task.place.testbed, task.place.games) for task in reports}
+    several = {testbed for testbed, _ in sizes if sum(testbed == other for other, _ in sizes) > 1}
     for task, report in reports.items():
-        rows.setdefault((task.place.testbed, task.name), []).append(report)
-    for (testbed, name), mine in rows.items():
+        rows.setdefault((task.place.testbed, task.name, task.place.games), []).append(report)
+    for (testbed, name, games), mine in rows.items():
+        where = f"{testbed}, {games} games" if testbed in several else testbed
         cells: list[str] = []
         for metric in shown:
             scores = [report.scores[metric] for report in mine if metric in report.scores]
@@ -134,7 +142,7 @@ def compared(reports: Mapping[Task, Report], metrics: list[str] | None = None) -
                 cells.append(f"{number(values[0])} [{number(scores[0].low)}, {number(scores[0].high)}]")
             else:
                 cells.append(f"{number(values.mean())} ({number(values.min())} to {number(values.max())})")
-        made.add_row(printable(testbed), printable(name), str(len(mine)), *cells)
+        made.add_row(printable(where), printable(name), str(len(mine)), *cells)
     return made
 
 

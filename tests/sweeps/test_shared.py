@@ -1,5 +1,6 @@
 """Scores of floors and ceilings that workers share: made once, exactly kept, divided, never taken for others."""
 
+import errno
 import json
 import multiprocessing
 import time
@@ -71,6 +72,23 @@ def test_what_is_missing_is_made_and_what_is_not_ones_own_is_left_alone(tmp_path
     monkeypatch.setitem(METRICS, "coverage", newer)  # type: ignore[index]
     SharedScores(tmp_path, {"a": 1}).scores("PCA", ASKED, 0, made_of(calls))
     assert calls[5:] == [("coverage",)]
+
+
+def test_a_disk_without_locks_and_metrics_that_may_be_asked_by_now(tmp_path, monkeypatch):
+    import fcntl
+
+    def none(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", none)
+    calls = []
+    kept = SharedScores(tmp_path, {})
+    assert list(kept.order(["PCA", "probes"])) == ["PCA", "probes"]
+    assert set(kept.scores("PCA", ASKED, 0, made_of(calls))) == {"coverage", "reconstruction"}
+    old = METRICS["l0"]  # gave nothing, but another version of it may
+    monkeypatch.setitem(METRICS, "l0", Properties(**{**vars(old), "version": old.version + 1}))  # type: ignore[index]
+    SharedScores(tmp_path, {}).scores("PCA", ASKED, 0, made_of(calls))
+    assert calls == [ASKED, ("l0",)]
 
 
 @pytest.mark.parametrize("damage", [b"", b"{", b"[]", b'{"schema_version": "1.0", "metrics": {}}'])

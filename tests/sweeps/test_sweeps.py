@@ -1,5 +1,6 @@
 """Sweeps: read from a file, dealt to workers that may be lost, killed at any point and gone on with."""
 
+import errno
 import json
 import os
 import random
@@ -16,7 +17,7 @@ from fiducial.sweeps.run import LOCK, kept, locked, sweep
 from fiducial.sweeps.table import Watch, compared
 from fiducial.sweeps.task import Place, SweepPlan, Task
 
-from .toy_scores import dies_always, dies_once, toy_score
+from .toy_scores import dies_always, dies_once, toy_score, versioned
 
 
 def tasks(*names, seeds=(0, 1), testbed="othello-6x6"):
@@ -138,7 +139,7 @@ def test_processes_score_and_what_fails_is_said(tmp_path):
     failures = json.loads((tmp_path / "failures.json").read_text())
     assert failures[0]["reason"] == "ValueError: this one cannot be read"
     assert "toy_scores" in failures[0]["details"]
-    assert len(lines) == 6
+    assert len(lines) == 7  # the first says what is there
     assert sum("failed: ValueError" in line for line in lines) == 2
     assert compared(made.reports).row_count == 2
     mended = sweep(plan(tmp_path, "a", "abc"), lambda n: ProcessPool(1, score=toy_score))
@@ -220,3 +221,57 @@ def test_wrong_plans_are_refused(tmp_path, text, error, message):
     file.write_text(text)
     with pytest.raises(error, match=message):
         read_plan(file)
+
+
+def test_files_of_a_checkpoint_are_their_folder_and_names_may_hold_brackets(tmp_path):
+    """A checksum of the weights alone would serve the results of another configuration."""
+    home = tmp_path / "runs [1]"
+    for name in ("one [k=2]", "two"):
+        (home / name).mkdir(parents=True)
+        for part in ("cfg.json", "sae_weights.safetensors"):
+            (home / name / part).write_text("{}")
+    file = home / "sweep.toml"
+    saes = ["two/sae_weights.safetensors", "one [k=2]", "t*"]
+    file.write_text(f"[[testbed]]\nname = 'othello-6x6'\ngames = 8\nmetrics = ['l0']\nsaes = {saes}")
+    found = read_plan(file).tasks
+    assert [(task.name, task.sae) for task in found] == [(n, str(home / n)) for n in ("two", "one [k=2]")]
+    (home / "two" / "cfg.json").write_text('{"k": 2}')
+    again = read_plan(file).tasks
+    assert [a.key == b.key for a, b in zip(found, again, strict=True)] == [False, True]
+    file.write_text(file.read_text() + "\nkind = 'safetensors'")
+    assert read_plan(file).tasks[0].sae.endswith("sae_weights.safetensors")
+
+
+def test_two_saes_of_one_name_at_a_place_are_refused(tmp_path):
+    block = "[[testbed]]\nname = 'othello-6x6'\nmetrics = ['l0']\nsaes = ['{}/one']\ngames = {}\n"
+    for folder in "ab":
+        (tmp_path / folder / "one").mkdir(parents=True)
+        (tmp_path / folder / "one" / "cfg.json").write_text(folder)
+    file = tmp_path / "sweep.toml"
+    file.write_text(block.format("a", 8) + block.format("b", 8))
+    with pytest.raises(ValueError, match="two SAEs named one on othello-6x6, 8 games of seed 0"):
+        read_plan(file)
+    file.write_text(block.format("a", 8) + block.format("b", 9))
+    made = sweep(read_plan(file), lambda n: Here(1))
+    assert compared(made.reports).row_count == 2  # other games are no other seed
+
+
+def test_results_of_other_versions_are_kept_and_told(tmp_path):
+    sweep(plan(tmp_path, "a", "b", seeds=(0,)), lambda n: ProcessPool(1, score=versioned))
+    said = []
+    with Watch(False, said.append) as watch:
+        made = sweep(plan(tmp_path, "a", "b", seeds=(0,)), lambda n: Here(1), started=watch.started)
+    assert made.computed == 0
+    assert [path.name[0] for path in made.older] == ["b"]
+    assert "1 results were made with other versions" in said[0]
+
+
+def test_a_disk_without_locks_is_told_from_a_second_sweep(tmp_path, monkeypatch):
+    import fcntl
+
+    def none(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", none)
+    with pytest.raises(ValueError, match="file system without locks"):
+        sweep(plan(tmp_path, "a"), lambda n: Here(1))

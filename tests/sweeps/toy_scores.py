@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 from fiducial.metrics.score import Score
+from fiducial.provenance import provenance
 from fiducial.report import Report
 from fiducial.sweeps.shared import SharedScores
 
@@ -45,6 +46,13 @@ def dies_always(task):
     if task.name == "mortal":
         os.kill(os.getpid(), signal.SIGKILL)
     return toy_score(task)
+
+
+def versioned(task):
+    """A report that says of what versions it is; `b` was made before."""
+    about = provenance(seed=0)
+    about["versions"]["fiducial"] = "0.0" if task.name == "b" else about["versions"]["fiducial"]
+    return Report(task.name, task.place.testbed, {}, about)
 
 
 def weighs(task):
