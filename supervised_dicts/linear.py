@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 _BLOCK = 128  # features at a time: bounds memory at a few [N, 128] matrices
+_ROWS = 2048  # of inputs that are centred at a time
 
 
 def check_fit_inputs(
@@ -72,8 +73,10 @@ def regress(inputs: torch.Tensor, targets: torch.Tensor, ridge: float = 0.0) -> 
     """
     if ridge < 0:
         raise ValueError(f"ridge must be at least 0, got {ridge}")
-    input_mean, target_mean = inputs.double().mean(0), targets.double().mean(0)
-    centred = (inputs.double() - input_mean).to(inputs.dtype)
+    input_mean, target_mean = inputs.mean(0, dtype=torch.float64), targets.mean(0, dtype=torch.float64)
+    centred = torch.empty_like(inputs)
+    for start in range(0, len(inputs), _ROWS):  # in float64, but never all of the inputs at once
+        torch.sub(inputs[start : start + _ROWS].double(), input_mean, out=centred[start : start + _ROWS])
     gram = (centred.T @ centred).double()
     cross = (centred.T @ (targets - target_mean.to(targets.dtype))).double()
     values, vectors = torch.linalg.eigh(gram)
@@ -95,18 +98,36 @@ def best_cuts(scores: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         float [F], at least 0.
     """
     cuts = scores.new_zeros(scores.shape[1])
-    rank = torch.arange(1, len(scores) + 1, device=scores.device)[:, None]
+    rank = torch.arange(1, len(scores) + 1, device=scores.device)
     for start in range(0, scores.shape[1], _BLOCK):
         block = slice(start, start + _BLOCK)
-        ordered, order = scores[:, block].sort(0, descending=True)
-        truth = labels[:, block].gather(0, order)
-        f1 = 2 * truth.cumsum(0) / (rank + truth.sum(0))
-        f1[:-1][ordered[:-1] == ordered[1:]] = -1  # equal scores are cut together
+        ordered, truth = _ordered(scores[:, block].T, labels[:, block].T)
+        f1 = 2 * truth.cumsum(1) / (rank + truth.sum(1, keepdim=True))
+        f1[:, :-1][ordered[:, :-1] == ordered[:, 1:]] = -1  # equal scores are cut together
         f1[ordered <= 0] = -1  # never fires
-        best = f1.argmax(0, keepdim=True)
-        here = ordered.gather(0, best)[0]
-        below = ordered.gather(0, (best + 1).clamp(max=len(scores) - 1))[0]
+        best = f1.argmax(1, keepdim=True)
+        here = ordered.gather(1, best)[:, 0]
+        below = ordered.gather(1, (best + 1).clamp(max=len(scores) - 1))[:, 0]
         middle = (here + below) / 2
         cut = torch.where(middle < here, middle, below)
-        cuts[block] = torch.where(best[0] == len(scores) - 1, 0, cut).clamp(min=0)
+        cuts[block] = torch.where(best[:, 0] == len(scores) - 1, 0, cut).clamp(min=0)
     return cuts
+
+
+def _ordered(scores: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Scores of every feature from the largest down, and the labels in that order, both [F, N].
+
+    On a CPU one integer says both, a score's bits above its label: numpy sorts integers with vector instructions,
+    which makes the whole some 2.5 times as fast as sorting numbers and their places.
+    """
+    if scores.device.type != "cpu" or scores.dtype != torch.float32:
+        ordered, order = scores.sort(1, descending=True)
+        return ordered, labels.gather(1, order)
+    bits = scores.contiguous().numpy().view(np.int32)
+    keys = np.where(bits < 0, bits ^ 0x7FFFFFFF, bits).astype(np.int64)  # rises with the score, also below 0
+    keys = (keys << 1) | labels.contiguous().numpy()
+    keys.sort(1)
+    keys = keys[:, ::-1]
+    bits = (keys >> 1).astype(np.int32)
+    ordered = np.where(bits < 0, bits ^ 0x7FFFFFFF, bits).view(np.float32)
+    return torch.from_numpy(ordered), torch.from_numpy((keys & 1).astype(np.bool_))

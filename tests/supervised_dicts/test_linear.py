@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from fiducial.supervised_dicts import linear
 from fiducial.supervised_dicts.linear import best_cuts, check_fit_inputs, regress
 from hypothesis import given
 from hypothesis import strategies as st
@@ -97,3 +98,16 @@ def test_inputs_are_checked_at_the_door():
     broken[4, 1] = float("nan")
     with pytest.raises(ValueError, match="row 4 are not finite"):
         check_fit_inputs(broken, y, names)
+
+
+def test_scores_are_put_in_order_as_torch_sorts_them():
+    generator = torch.Generator().manual_seed(0)
+    scores = torch.randn(40, 321, generator=generator)
+    scores[:10] = (3 * scores[:10]).round() / 3  # ties, zeros of both signs
+    scores[10, :5] = torch.tensor([torch.finfo(torch.float32).max, 1e-45, -1e-45, -torch.finfo(torch.float32).max, 0])
+    truth = scores + torch.randn(40, 321, generator=generator) > 0.5
+    ordered, labels = linear._ordered(scores, truth)
+    assert torch.equal(ordered, scores.sort(1, descending=True)[0])
+    for f in range(40):
+        for value in scores[f].unique():  # labels keep their scores
+            assert labels[f, ordered[f] == value].sum() == truth[f, scores[f] == value].sum()
