@@ -8,10 +8,11 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ..data.assets import path_sha256
 from ..evaluation import evaluate
 from ..metrics import METRICS
 from ..models.dictionary import Dictionary
@@ -192,7 +193,7 @@ def score_checkpoints(
         metrics: names.
         seed: of the bootstrap and the splits.
         n_resamples: of the bootstrap.
-        path: JSON lines, written whole after every checkpoint; what it holds already is kept.
+        path: JSON lines, written whole after every checkpoint; what it holds of the same files already is kept.
         progress: show a bar.
         say: told of each run as it is done.
 
@@ -219,12 +220,14 @@ def score_checkpoints(
     with tqdm(total=len(checkpoints), disable=None if progress else True, desc=f"checkpoints on {bed.name}") as bar:
         for run, stops in by_run.items():
             for one in stops:
-                new = curve.at(run, one.rows) is None
+                known, checksum = curve.at(run, one.rows), path_sha256(one.folder)
+                new = known is None or known.sha256 != checksum  # a folder may hold another training by now
                 ends = one is stops[-1] and (new or run not in curve.bounds)
                 if new or ends:
                     dictionary = load_dictionary(one.folder, name=run)
                     if new:
-                        curve = keep(curve.plus(scored(dictionary, bed, curve.about, run, one.rows, one.step)))
+                        point = scored(dictionary, bed, curve.about, run, one.rows, one.step)
+                        curve = keep(curve.plus(replace(point, sha256=checksum)))
                     if ends:
                         curve = keep(curve.bounded(run, bounds_of(dictionary, bed, curve.about)))
                 bar.update()

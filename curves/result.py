@@ -46,6 +46,7 @@ class Point:
         rows: activations seen.
         l0: non-zero latents a position on the scored sample.
         scores: of the metrics.
+        sha256: checksum of the files that it was read from; None for one that was scored while it trained.
     """
 
     run: str
@@ -53,6 +54,7 @@ class Point:
     rows: int
     l0: float
     scores: Mapping[str, Estimate]
+    sha256: str | None = None
 
 
 @dataclass(frozen=True)

@@ -196,6 +196,21 @@ def test_scored_checkpoints_are_kept(bed, zoo, tmp_path, monkeypatch):
     assert taken == [("topk-l0-2-seed-1", 3000), "topk-l0-2-seed-1"]
 
 
+def test_a_checkpoint_that_was_trained_anew_is_scored_anew(bed, zoo, tmp_path):
+    """With the settings that a curve knows, but on other data: the file says nothing of it."""
+    found, path = find_checkpoints(zoo), tmp_path / "c.jsonl"
+    first = score_checkpoints(bed, found[:2], path=path, progress=False)
+    run, place = found[0].run, tmp_path / "zoo"
+    shutil.copytree(zoo / f"{run}@10", place / f"{run}@10")
+    train(make_testbed("toy-sparse", n_games=20, seed=1), lambda step, sae: None, (0,), 0, out_dir=place / run, lr=0.01)
+    config = place / run / "cfg.json"
+    config.write_text(config.read_text().replace("0.01", str(first.runs[run]["lr"])))
+    again = score_checkpoints(bed, find_checkpoints(place), path=path, progress=False)
+    assert again.at(run, 1000) == first.at(run, 1000)
+    assert again.at(run, 3000).scores != first.at(run, 3000).scores
+    assert len(again.of(run)) == 2
+
+
 def test_a_folder_of_another_run_is_not_taken_for_the_same(bed, zoo, tmp_path):
     path = tmp_path / "c.jsonl"
     score_checkpoints(bed, find_checkpoints(zoo)[:1], path=path, progress=False)
