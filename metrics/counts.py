@@ -14,7 +14,7 @@ Source        The threshold sweep over sorted scores is the textbook one (as in 
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -305,8 +305,8 @@ def choose_implementation(implementation: Implementation, device: str, latents: 
 def _on_host(
     latents: "Latents | SortedCodes | DeviceCodes", labels: "Labels | DeviceLabels", n_features: int | None
 ) -> tuple[SortedCodes, LabelBits]:
-    plain: Latents | SortedCodes = getattr(latents, "host", latents)  # of codes and labels on a device
-    plain_labels: Labels = getattr(labels, "host", labels)
+    plain: Any = getattr(latents, "host", latents)  # of codes and labels on a device
+    plain_labels: Any = getattr(labels, "host", labels)
     ordered = plain if isinstance(plain, SortedCodes) else sort_codes(as_codes(plain))
     return ordered, as_label_bits(plain_labels, ordered.n_rows, n_features)
 
