@@ -9,7 +9,9 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
+PREFIX, LOCK = "fiducial-scratch-", "in-use"
 UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
 RESERVE = 150_000_000  # what libraries and compiled kernels still take once the work begins
 LEAST = 100_000_000  # below it the pieces of a sample become so small that nothing is gained
@@ -178,6 +180,9 @@ def stopped_like_interrupted() -> Iterator[None]:
 def scratch_folder(folder: str | Path | None = None) -> Iterator[Path]:
     """A folder of its own for files that nobody needs afterwards; removed with all in it, whatever happens.
 
+    Folders of processes that were killed (`kill -9`, a power cut) are removed when the next one is made in the same
+    place: each holds a lock file that its process keeps locked for as long as it lives.
+
     Args:
         folder: where to make it; None is the system's folder for temporary files.
 
@@ -186,8 +191,51 @@ def scratch_folder(folder: str | Path | None = None) -> Iterator[Path]:
         NotADirectoryError: `folder` is a file.
     """
     check_folder(folder)
-    made = Path(tempfile.mkdtemp(prefix="fiducial-scratch-", dir=folder))
+    where = Path(folder or tempfile.gettempdir())
+    remove_abandoned(where)
+    made, lock = _own_folder(where)
+    if not _locked(lock):  # another process took the new folder for an abandoned one
+        lock.close()
+        made, lock = _own_folder(where)
+        _locked(lock)  # not everywhere are there locks
     try:
         yield made
     finally:
+        lock.close()
         shutil.rmtree(made, ignore_errors=True)
+
+
+def remove_abandoned(where: Path) -> list[Path]:
+    """Remove scratch folders whose process is gone; those that live on, and what is not ours, stay.
+
+    Returns:
+        What was removed.
+    """
+    gone: list[Path] = []
+    for left in sorted(where.glob(f"{PREFIX}*/{LOCK}")):
+        try:
+            with left.open("r+") as lock:
+                if _locked(lock):
+                    shutil.rmtree(left.parent, ignore_errors=True)
+                    gone.append(left.parent)
+        except OSError:  # of somebody else, or gone meanwhile
+            continue
+    return gone
+
+
+def _own_folder(where: Path) -> tuple[Path, IO[str]]:
+    made = Path(tempfile.mkdtemp(prefix=PREFIX, dir=where))
+    return made, (made / LOCK).open("w")
+
+
+def _locked(lock: IO[str]) -> bool:
+    """Whether a file could be locked; never on systems without such locks."""
+    try:
+        import fcntl
+    except ImportError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True

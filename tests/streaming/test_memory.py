@@ -105,6 +105,29 @@ def test_a_request_to_stop_removes_scratch_files(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_what_a_killed_process_left_goes_when_the_next_one_begins(tmp_path):
+    program = textwrap.dedent(
+        """
+        import sys, time
+        from fiducial.streaming.memory import scratch_folder
+        with scratch_folder(sys.argv[1]) as made:
+            (made / "file").write_text("x")
+            print("ready", flush=True)
+            time.sleep(60)
+        """
+    )
+    (tmp_path / "fiducial-scratch-mine").mkdir()  # without a lock file: not known to be abandoned
+    with subprocess.Popen([sys.executable, "-c", program, tmp_path], stdout=subprocess.PIPE) as child:
+        assert child.stdout.readline() == b"ready\n"
+        with scratch_folder(tmp_path) as mine:
+            assert len(list(tmp_path.iterdir())) == 3  # one that is in use stays
+        assert not mine.exists()
+        child.kill()
+    assert len(list(tmp_path.iterdir())) == 2
+    with scratch_folder(tmp_path) as mine:
+        assert sorted(tmp_path.iterdir()) == sorted([mine, tmp_path / "fiducial-scratch-mine"])
+
+
 def test_the_handler_from_before_comes_back():
     before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(KeyboardInterrupt), stopped_like_interrupted():
