@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from fiducial.data.assets import path_sha256
@@ -145,15 +146,22 @@ def test_what_the_cluster_cannot_give_is_said(cluster, monkeypatch):
         RayPool(0)
     late = RayPool(3, score=toy_score, patience=60)  # there is room for two: the third comes when one of them goes
     assert late.wait()[1] == Ready()
-    with monkeypatch.context() as patch:
-        patch.setattr(on_ray, "code_sha256", lambda: "of other files")
-        patch.setattr(late, "_travel", True)  # as with an address
-        with pytest.raises(ValueError, match="other code under that version"):
-            late.wait()
     monkeypatch.setattr(on_ray, "_version", lambda: "9.9")
     with pytest.raises(ValueError, match=r"fiducial .*, this machine 9\.9: install one version"):
         late.wait()
+    assert sum(late.ready(worker) for worker in range(3)) == 1
     late.close()
+
+
+def test_an_actor_with_other_code_under_the_same_version_is_refused(monkeypatch):
+    news = {"pid": 1, "version": on_ray.provenance(seed=0)["versions"]["fiducial"], "code": "other", "host": "far"}
+    pool = object.__new__(RayPool)
+    vars(pool).update(_running={"hello": (0, None)}, _up=set(), _travel=True, _ray=SimpleNamespace(
+        get=lambda ready: news, exceptions=ray.exceptions))  # fmt: skip
+    with pytest.raises(ValueError, match=r"far has fiducial .* other code under that version"):
+        pool._news("hello")
+    vars(pool).update(_running={"hello": (0, None)}, _travel=False)  # this machine's own cluster: one installation
+    assert pool._news("hello") == (0, Ready())
 
 
 def test_without_ray_the_extra_is_named(monkeypatch):
