@@ -49,6 +49,7 @@ class OnDisk:
     ) -> None:
         made = sample or SampleSpill(n_latents, features=features, n_features=n_features, groups=groups, folder=folder)
         self._sample: SampleSpill | None = made.open()
+        self._next = 0
         self._passed = False
 
     @property
@@ -71,7 +72,13 @@ class OnDisk:
         """
         if self._passed:
             raise ValueError(f"{', '.join(self.names)}: the pass is over; make a new accumulator for another sample")
+        if batch.start != self._next:  # the sample may have it from another accumulator, and cannot tell
+            raise ValueError(
+                f"{', '.join(self.names)}: the batch starts at row {batch.start}, expected row {self._next}; "
+                "rows must follow"
+            )
         self.sample.take(batch)
+        self._next += len(batch)
 
     def end_pass(self) -> None:
         """The sample has passed."""

@@ -7,6 +7,7 @@ sample. Reading right after writing mostly meets the page cache of the system.
 
 import errno
 import os
+import weakref
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -75,6 +76,7 @@ class Column:
         self._path = path
         self._rows = 0
         self._file: int | None = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        self._closing = weakref.finalize(self, os.close, self._file)  # also where nobody closes it
 
     def __len__(self) -> int:
         return self._rows
@@ -153,7 +155,7 @@ class Column:
     def close(self) -> None:
         """Close and remove the file; may be called twice."""
         if self._file is not None:
-            os.close(self._file)
+            self._closing()
             self._file = None
             self._path.unlink(missing_ok=True)
 

@@ -96,6 +96,18 @@ def test_a_missing_pass_and_a_late_batch_are_said(metric, tmp_path):
 
 
 @pytest.mark.parametrize("metric", WHOLE)
+def test_a_batch_that_comes_twice_is_refused(metric, tmp_path):
+    x, y, games, train = sample("in order")
+    first, second, *_ = batches(as_batch(x, y, game_id=games, train=train), 100)()
+    with STREAMED[metric](30, folder=tmp_path) as one:
+        one.accumulate(first)
+        one.accumulate(second)
+        with pytest.raises(ValueError, match=f"{metric}: the batch starts at row 100, expected row 200"):
+            one.accumulate(second)
+        assert one.sample.n_rows == 200
+
+
+@pytest.mark.parametrize("metric", WHOLE)
 def test_files_go_after_an_error(metric, tmp_path):
     x, y, games, train = sample("in order")
 

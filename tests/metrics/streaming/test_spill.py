@@ -1,6 +1,7 @@
 """Scratch files: what is read is what was written, a full disk is said, and nothing stays behind."""
 
 import errno
+import gc
 import os
 from dataclasses import replace
 
@@ -189,3 +190,21 @@ def test_what_does_not_fit_is_refused(tmp_path):
     with pytest.raises(ValueError, match="got 20 of 20"):
         alone.games()
     alone.close()
+
+
+def test_files_that_nobody_closes_are_closed_when_they_are_collected(tmp_path):
+    def names():
+        return {os.path.realpath(f"/proc/self/fd/{number}") for number in os.listdir("/proc/self/fd")}
+
+    def mine():
+        return [name for name in names() if name.startswith(os.path.realpath(tmp_path))]
+
+    if not os.path.isdir("/proc/self/fd"):
+        pytest.skip("only Linux says which files are open")
+    held = [SampleSpill(7, folder=tmp_path)]
+    assert len(mine()) >= 4
+    with pytest.warns(ResourceWarning):
+        held.clear()
+    gc.collect()
+    assert not mine()
+    assert not list(tmp_path.iterdir())
