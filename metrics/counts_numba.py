@@ -154,11 +154,13 @@ def scan(
 
 @njit(cache=True, nogil=True)
 def refine(
-    column: Any, block_start: Any, block_ends: Any, first: Any, last: Any, positives: Any, best_tp: Any, best_on: Any
-) -> Any:
-    """Look inside the blocks whose bound allows a better F1 (or the same F1 with fewer `on`) than the best so far."""
-    tp = 0
-    n_before = 0
+    column: Any, block_start: Any, block_ends: Any, first: Any, last: Any, positives: Any, tp: Any, n_before: Any,
+    best_tp: Any, best_on: Any,
+) -> Any:  # fmt: skip
+    """Look inside the blocks whose bound allows a better F1 (or the same F1 with fewer `on`) than the best so far.
+
+    The blocks follow `n_before` entries with `tp` positives among them.
+    """
     for k in range(last - first):
         word = column[k]
         size = block_start[first + k + 1] - block_start[first + k]
@@ -224,7 +226,9 @@ def best_pairs(
                     continue
                 column = columns[b]
                 tp, n_on, above, best_tp, best_on = scan(column, block_start, block_ends, first, middle, p, none, none)
-                best_tp, best_on = refine(column, block_start, block_ends, first, middle, p, best_tp, best_on)
+                best_tp, best_on = refine(
+                    column, block_start, block_ends, first, middle, p, none, none, best_tp, best_on
+                )
                 out_tp[latent, f] = best_tp
                 out_on[latent, f] = best_on
                 if p == n_rows:

@@ -1,6 +1,5 @@
 """What an accumulator is handed: consecutive positions of a sample, with what is known and computed there."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,25 +35,3 @@ class Batch:
 
     def __len__(self) -> int:
         return len(self.game_id)
-
-
-def split_in_batches(whole: Batch, size: int) -> Iterator[Batch]:
-    """The plain way to make batches: a sample in memory, cut into pieces of `size` rows.
-
-    Raises:
-        ValueError: a size below 1.
-    """
-    if size < 1:
-        raise ValueError(f"a batch must have at least 1 row, got {size}")
-    for first in range(0, len(whole), size):
-        rows = np.arange(first, min(first + size, len(whole)))
-        yield Batch(
-            whole.start + first,
-            whole.game_id[rows],
-            whole.train[rows],
-            None if whole.position is None else whole.position[rows],
-            None if whole.codes is None else whole.codes.take(rows),
-            None if whole.labels is None else whole.labels.take(rows),
-            None if whole.x is None else whole.x[rows],
-            None if whole.x_hat is None else whole.x_hat[rows],
-        )

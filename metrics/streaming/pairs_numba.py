@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from ..counts_numba import ONE, lowest_bit, ones, popcount, scan, transpose
+from ..counts_numba import ONE, lowest_bit, popcount, refine, scan, transpose
 
 TP, SEEN, ABOVE, BEST_TP, BEST_ON, TP_ON, SEEN_ON = range(7)
 
@@ -31,39 +31,6 @@ def transposed_blocks(labels: Any, w: Any, block_start: Any, first: Any, last: A
 
 
 @njit(cache=True, nogil=True)
-def refine_from(
-    column: Any, block_start: Any, block_ends: Any, first: Any, last: Any, p: Any, tp: Any, seen: Any,
-    best_tp: Any, best_on: Any,
-) -> Any:  # fmt: skip
-    """As `refine`, after `seen` entries with `tp` positives among them."""
-    for k in range(last - first):
-        word = column[k]
-        size = block_start[first + k + 1] - block_start[first + k]
-        c = popcount(word)
-        if c:
-            bound = (tp + c) * (best_on + p) - best_tp * (seen + c + p)
-            if bound > 0 or (bound == 0 and seen < best_on):
-                ends = block_ends[first + k]
-                tp_here = tp
-                while word:
-                    step = ends >> np.uint64(lowest_bit(word))
-                    if step == 0:  # the group goes on in the next block: its end was seen by scan
-                        break
-                    end = lowest_bit(word) + lowest_bit(step) + 1
-                    taken = word & ones(end)
-                    tp_here += popcount(taken)
-                    word ^= taken
-                    on = seen + end
-                    gain = tp_here * (best_on + p) - best_tp * (on + p)
-                    if gain > 0 or (gain == 0 and on < best_on):
-                        best_tp = tp_here
-                        best_on = on
-            tp += c
-        seen += size
-    return best_tp, best_on
-
-
-@njit(cache=True, nogil=True)
 def carry_on(
     column: Any, block_start: Any, block_ends: Any, first: Any, middle: Any, last: Any, p: Any, state: Any
 ) -> Any:
@@ -73,7 +40,7 @@ def carry_on(
         tp, seen, above, best_tp, best_on = scan(column, block_start, block_ends, first, middle, p, tp, seen)
         if best_tp * (state[BEST_ON] + p) <= state[BEST_TP] * (best_on + p):  # of equal ones the first stays
             best_tp, best_on = state[BEST_TP], state[BEST_ON]
-        best_tp, best_on = refine_from(
+        best_tp, best_on = refine(
             column, block_start, block_ends, first, middle, p, state[TP], state[SEEN], best_tp, best_on
         )
         state[TP_ON] = tp
