@@ -1,7 +1,7 @@
 """The contract of streaming metrics, and the loop that feeds them."""
 
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import ExitStack, closing
 from types import TracebackType
 from typing import Protocol
 
@@ -85,9 +85,21 @@ def stream(accumulators: Sequence[Accumulator], batches: Callable[[], Iterable[B
             stack.enter_context(one)
         for turn in range(max((one.passes for one in accumulators), default=0)):
             awake = [one for one in accumulators if turn < one.passes]
-            for batch in batches():
-                for one in awake:
-                    one.accumulate(batch)
+            with closing(iterate(batches())) as passing:  # a reader must not outlive an error in a metric
+                for batch in passing:
+                    for one in awake:
+                        one.accumulate(batch)
             for one in awake:
                 one.end_pass()
         return {name: score for one in accumulators for name, score in one.compute().items()}
+
+
+def iterate(batches: Iterable[Batch]) -> Generator[Batch, None, None]:
+    """The same batches; closing this closes what makes them, where that can be closed."""
+    passing = iter(batches)
+    try:
+        yield from passing
+    finally:
+        close = getattr(passing, "close", None)
+        if close is not None:
+            close()

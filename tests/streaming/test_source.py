@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import torch
 from fiducial.data.activations import split_by_game
+from fiducial.metrics.streaming.accumulator import stream
+from fiducial.metrics.streaming.sparsity import StreamedSparsity
 from fiducial.models.dictionary import Codes
 from fiducial.streaming import sample as sample_module
 from fiducial.streaming.sample import fits_in_memory, open_sample, split_of
@@ -205,6 +207,15 @@ def test_small_dense_files_are_read_whole(folder):
     assert not fits_in_memory(folder / "codes.h5", 10**12)  # never dense
     assert fits_in_memory(folder / "none.h5", 1)
     assert fits_in_memory(folder / "x.npz", 1)
+
+
+def test_the_reader_ends_when_a_metric_refuses_a_batch(folder):
+    sample = open_sample(folder / "codes.h5")
+    start = batches_of(sample, None, split_of(sample), lambda turn: frozenset({"codes"}), batch_rows=50)
+    with pytest.raises(ValueError, match="codes must have 3 latents") as kept:  # and its traceback, with all frames
+        stream([StreamedSparsity(3)], start)
+    assert kept.tb is not None
+    assert not [one for one in threading.enumerate() if one.name.startswith("reader")]
 
 
 def test_prefetching_hands_on_items_errors_and_the_end():
