@@ -230,7 +230,7 @@ def check_metrics(names: Sequence[str] | None, known: Mapping[str, Properties] =
     found: list[str] = []
     for name in names:
         if name not in known and name not in several:
-            close = get_close_matches(name, [*known, *several], n=3)
+            close = get_close_matches(name, {**known, **several}, n=3)  # a family may be named as its metric
             hint = f"; did you mean {' or '.join(close)}?" if close else f"; there are {', '.join(known)}"
             raise KeyError(f"no metric named {name!r}{hint}")
         found += [name] if name in known else several[name]

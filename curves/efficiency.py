@@ -251,6 +251,5 @@ def _checked_metrics(bed: AnyTestbed, metrics: Sequence[str]) -> list[str]:
     names = supported(bed, metrics)
     if more := [name for name in names if FAMILY_OF[name] not in ON_ROWS]:
         known = [name for family in ON_ROWS for name in FAMILIES[family].metrics]
-        what = "a world's directions" if isinstance(bed, SyntheticTestbed) else "the model"
-        raise ValueError(f"{', '.join(more)} need more than rows with labels, such as {what}; there are {known}")
+        raise ValueError(f"rows with labels do not suffice for {', '.join(more)}: ask {', '.join(known)}")
     return names

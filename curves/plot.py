@@ -24,7 +24,7 @@ STYLE: Any = {  # matplotlib types its keys one by one
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 MOST_LABELS = 12
-LABEL_HEIGHT = 0.032  # of a panel
+LABEL_HEIGHT = 0.042  # of a panel
 SIZE = (4.2, 3.2)
 
 
@@ -67,7 +67,9 @@ def plot_curve(
         axes[-1].set_ylabel("L0 on the scored positions")
         axes[-1].set_yscale("log")
         if len(shown) <= MOST_LABELS:
-            fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(wanted) * 2 + 2)
+            lines = -(-len(shown) // (3 * len(axes)))  # three names below a panel, as many in every line
+            columns = -(-len(shown) // lines)
+            fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=columns)
         fig.suptitle(f"{curve.about['testbed']}, {curve.about['games']} games, 95 % intervals over games", fontsize=9)
     return fig
 

@@ -123,7 +123,7 @@ def compared(reports: Mapping[Task, Report], metrics: list[str] | None = None) -
 
     made = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     shown = metrics or list(dict.fromkeys(name for report in reports.values() for name in report.scores))[:6]
-    for heading in ("testbed", "SAE", "seeds", *shown):
+    for heading in ("testbed", "SAE", "seeds", *(name.replace("_", " ") for name in shown)):
         made.add_column(heading, justify="left" if heading in ("testbed", "SAE") else "right")
     rows: dict[tuple[str, str, int], list[Report]] = {}
     sizes = {(task.place.testbed, task.place.games) for task in reports}
@@ -141,8 +141,10 @@ def compared(reports: Mapping[Task, Report], metrics: list[str] | None = None) -
             elif len(values) == 1:
                 cells.append(f"{number(values[0])} [{number(scores[0].low)}, {number(scores[0].high)}]")
             else:
-                cells.append(f"{number(values.mean())} ({number(values.min())} to {number(values.max())})")
+                cells.append(f"{number(values.mean())} ({number(values.min())}, {number(values.max())})")
         made.add_row(printable(where), printable(name), str(len(mine)), *cells)
+    if any(len(mine) > 1 for mine in rows.values()):
+        made.caption = "mean (lowest, highest) over seeds"
     return made
 
 

@@ -84,4 +84,4 @@ def test_sample_efficiency(trained):
     assert found.sizes == (8, 16)
     assert json.loads((place / "eff" / "efficiency.json").read_text())["about"]["games"] == 64
     assert_refused(inside(*words, "--sizes", "8,x", cwd=place), "--sizes takes numbers")
-    assert_refused(inside(*words, "-m", "recovery_score", cwd=place), "need more than rows")
+    assert_refused(inside(*words, "-m", "recovery_score", cwd=place), "rows with labels do not suffice")
