@@ -22,7 +22,6 @@ from ..models.dictionary import Codes, Dictionary, encode_in_batches
 from ..references import Candidate
 from ..scoring import FAMILIES, FAMILY_OF, score_subject, supported
 from ..subject import Subject
-from ..synthetic_testbed import SyntheticTestbed
 from ..testbed_catalogue import AnyTestbed
 from .agreement import Mean, agreement_between, detectable, kendall, rank_agreement, spearman
 
