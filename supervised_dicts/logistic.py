@@ -5,16 +5,13 @@ For every feature f, with labels y in {0, 1}, minimise
     sum over n of log(1 + exp(z_n)) - y_n z_n   +   l2_f / 2 |w_f|^2,      z_n = x_n . w_f + b_f,
 
 which is scikit-learn's LogisticRegression with C = 1 / l2_f; the bias is not penalised. All features share two matrix
-products an inner step, so 700 of them cost little more than a few dozen. A feature whose system is solved leaves the
-inner steps, and one that has converged leaves the outer ones: what is left is what is paid for. Everything of [F, N]
-is kept with a feature to a row, so that those that stay are copied in one piece.
+products an inner step, so 700 of them cost little more than a few dozen.
 """
 
 import torch
 import torch.nn.functional as F
 
-_BLOCK = 128  # features at a time: bounds memory at a few [128, N] matrices
-_WORTH = 0.8  # solved systems are dropped once those left are fewer than this share: a copy costs about half a step
+_BLOCK = 128  # features at a time: bounds memory at a few [N, 128] matrices
 _MAX_INNER = 30
 _MAX_HALVINGS = 30
 
@@ -59,13 +56,7 @@ def fit_logistic(
         penalty = l2[block, None].to(x.dtype).expand(-1, d + 1).clone()
         penalty[:, d] = 0
         weights[block], met[block] = _newton(
-            rotated,
-            y[:, block].T.to(x.dtype).contiguous(),
-            penalty,
-            curvature,
-            weights[block],
-            tolerance * n**0.5,
-            max_iter,
+            rotated, y[:, block].to(x.dtype), penalty, curvature, weights[block], tolerance * n**0.5, max_iter
         )
     weights[:, :d] = weights[:, :d] @ basis.T
     return weights, met
@@ -80,62 +71,47 @@ def _newton(
     tolerance: float,
     max_iter: int,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Newton's method on one block of features, y [F, N]; those that have converged leave it."""
+    """Newton's method on one block of features; those that have converged leave it."""
     weights = weights.clone()
     open_ = torch.arange(len(weights), device=x.device)
     met = torch.zeros(len(weights), dtype=torch.bool, device=x.device)
-    z = weights @ x.T
+    z = x @ weights.T
     loss = _loss(z, y, weights, penalty)
     for _ in range(max_iter):
         p = z.sigmoid()
-        gradient = (p - y) @ x + penalty * weights[open_]
+        gradient = (p - y).T @ x + penalty * weights[open_]
         norm = gradient.norm(dim=1)
         rest = norm > tolerance
         met[open_[~rest]] = True
         if not rest.any():
             break
         if not rest.all():
-            open_, z, y, p, penalty = open_[rest], z[rest], y[rest], p[rest], penalty[rest]
+            open_, z, y, p, penalty = open_[rest], z[:, rest], y[:, rest], p[:, rest], penalty[rest]
             gradient, norm, loss = gradient[rest], norm[rest], loss[rest]
-        variance = p.addcmul_(p, p, value=-1)
+        variance = p.mul_(1 - p)
         # Solve each system only as well as its outer progress deserves (Eisenstat and Walker 1996).
         forcing = (norm / (x.shape[0] ** 0.5)).sqrt().clamp(max=0.3)
         direction = _conjugate_gradients(x, variance, penalty, curvature, -gradient, forcing * norm)
+        step_z = x @ direction.T
+        step = x.new_ones(len(open_), 1)
+        slope = (gradient * direction).sum(1)
         current = weights[open_]
-        step_z = direction @ x.T
-        step, trial = _halved(z, step_z, y, current, direction, penalty, loss, (gradient * direction).sum(1))
+        trial = loss
+        for _ in range(_MAX_HALVINGS):
+            trial = _loss(z + step_z * step.T, y, current + step * direction, penalty)
+            # Float rounding hides decreases far below the loss itself, hence the second term.
+            worse = trial > loss + 1e-4 * step[:, 0] * slope + 1e-6 * loss.abs()
+            if not worse.any():
+                break
+            step[worse] /= 2
         weights[open_] = current + step * direction
-        z = z.addcmul_(step_z, step)
+        z = z + step_z * step.T
         loss = trial
     return weights, met
 
 
-def _halved(
-    z: torch.Tensor,
-    step_z: torch.Tensor,
-    y: torch.Tensor,
-    current: torch.Tensor,
-    direction: torch.Tensor,
-    penalty: torch.Tensor,
-    loss: torch.Tensor,
-    slope: torch.Tensor,
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """How far to go, [F, 1]: 1, or a half of it, or a quarter, ..., until the loss falls; and the loss there, [F]."""
-    step = z.new_ones(len(z), 1)
-    trial = _loss(z + step_z, y, current + direction, penalty)
-    for _ in range(_MAX_HALVINGS):
-        # Float rounding hides decreases far below the loss itself, hence the second term.
-        worse = trial > loss + 1e-4 * step[:, 0] * slope + 1e-6 * loss.abs()
-        if not worse.any():
-            break
-        step[worse] /= 2
-        there = torch.addcmul(z[worse], step_z[worse], step[worse])
-        trial[worse] = _loss(there, y[worse], current[worse] + step[worse] * direction[worse], penalty[worse])
-    return step, trial
-
-
 def _loss(z: torch.Tensor, y: torch.Tensor, weights: torch.Tensor, penalty: torch.Tensor) -> torch.Tensor:
-    return F.softplus(z).addcmul_(y, z, value=-1).sum(1) + 0.5 * (penalty * weights**2).sum(1)
+    return (F.softplus(z) - y * z).sum(0) + 0.5 * (penalty * weights**2).sum(1)
 
 
 def _conjugate_gradients(
@@ -147,33 +123,23 @@ def _conjugate_gradients(
     tolerance: torch.Tensor,
 ) -> torch.Tensor:
     """Solve (X' diag(variance_f) X + penalty_f) s_f = target_f for every feature, preconditioned by the diagonal."""
-    inverse = 1 / (variance.mean(1)[:, None].clamp(min=1e-8) * curvature + penalty).clamp(min=1e-8)
+    inverse = 1 / (variance.mean(0)[:, None].clamp(min=1e-8) * curvature + penalty).clamp(min=1e-8)
     solution = torch.zeros_like(target)
-    left = torch.arange(len(target), device=x.device)
     residual = target.clone()
     scaled = inverse * residual
     direction = scaled
     product = (residual * scaled).sum(1)
     for _ in range(_MAX_INNER):
-        image = (direction @ x.T).mul_(variance) @ x + penalty * direction
+        image = ((x @ direction.T).mul_(variance)).T @ x + penalty * direction
         rate = (product / (direction * image).sum(1).clamp(min=1e-30))[:, None]
-        solution[left] += rate * direction
+        solution += rate * direction
         residual = residual - rate * image
         open_ = residual.norm(dim=1) > tolerance
-        n_open = int(open_.sum())
-        if not n_open:
+        if not open_.any():
             break
         scaled = inverse * residual
         new = (residual * scaled).sum(1)
-        # A system that is solved well enough stands still, until enough of them are that dropping them pays.
+        # A system that is solved well enough stands still.
         direction = torch.where(open_[:, None], scaled + (new / product.clamp(min=1e-30))[:, None] * direction, 0)
         product = torch.where(open_, new, 0)
-        if n_open < _WORTH * len(left):
-            left, variance, penalty, inverse = left[open_], variance[open_], penalty[open_], inverse[open_]
-            direction, residual, product, tolerance = (
-                direction[open_],
-                residual[open_],
-                product[open_],
-                tolerance[open_],
-            )
     return solution
