@@ -10,6 +10,7 @@ import os
 import tempfile
 import time
 import traceback
+from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -25,6 +26,7 @@ from .dispatch import Failed, Lost, Outcome, Ready
 from .task import Task
 
 OBJECT_STORE = 200 * 2**20  # of a cluster of this machine: reports are small, and SAEs do not travel there
+STARTS = 3  # tries of an actor to come up, one after the other
 PATIENCE = 600.0  # seconds without any worker, after which nobody will come
 BESIDE = ("tests", "benchmarks", "examples", "docs")  # folders that an installation may lack
 _FILES = ".safetensors", ".json", ".pt", ".pth", ".yaml"
@@ -82,6 +84,7 @@ class RayPool:
         self._actors: list[Any] = []
         self._running: dict[Any, tuple[int, Task | None]] = {}  # no task: it is being greeted
         self._up: set[int] = set()
+        self._failed: Counter[int] = Counter()  # starts, since the last one that went well
         try:
             room = _room(self._ray.cluster_resources(), threads, gpus)
             remote = self._ray.remote(num_cpus=threads, num_gpus=gpus, max_restarts=0)(Scorer)
@@ -114,7 +117,7 @@ class RayPool:
         """The next actor that has news.
 
         Raises:
-            ConnectionError: the cluster is gone, or no actor came up for a long time.
+            ConnectionError: the cluster is gone, no actor came up for a long time, or none can start.
             ValueError: an actor has another version of fiducial.
         """
         begun = time.monotonic()
@@ -148,7 +151,14 @@ class RayPool:
         except self._ray.exceptions.RayTaskError as error:  # not what it computed, which it reports itself
             return worker, Failed(_line(error), str(error))
         except self._ray.exceptions.RayError as error:  # the actor, its machine or its memory
-            self._hire(worker)
+            self._failed[worker] += task is None
+            if self._failed[worker] < STARTS:
+                self._hire(worker)
+            else:  # it would go on like this for ever
+                self._actors[worker] = None
+                if not any(self._actors):
+                    why = " ".join(str(error).split())[-300:]  # what Ray says ends with the cause
+                    raise ConnectionError(f"no worker can start: {why or type(error).__name__}") from None
             return worker, Lost(_line(error))
         if task is None:
             if answer["version"] != (mine := _version()):
@@ -162,6 +172,7 @@ class RayPool:
                     "that version: install one and the same everywhere"
                 )
             self._up.add(worker)
+            self._failed[worker] = 0
             return worker, Ready()
         if answer is None:  # it has not got the SAE
             if path_sha256(Path(task.sae)) != task.sha256:

@@ -6,13 +6,14 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from fiducial.data.assets import path_sha256
 from fiducial.sweeps import on_ray
-from fiducial.sweeps.dispatch import Ready
+from fiducial.sweeps.dispatch import Lost, Ready
 from fiducial.sweeps.on_ray import NotInstalledError, RayPool, Scorer, packed, unpacked
 from fiducial.sweeps.processes import ProcessPool
 from fiducial.sweeps.run import sweep
@@ -156,12 +157,34 @@ def test_what_the_cluster_cannot_give_is_said(cluster, monkeypatch):
 def test_an_actor_with_other_code_under_the_same_version_is_refused(monkeypatch):
     news = {"pid": 1, "version": on_ray.provenance(seed=0)["versions"]["fiducial"], "code": "other", "host": "far"}
     pool = object.__new__(RayPool)
-    vars(pool).update(_running={"hello": (0, None)}, _up=set(), _travel=True, _ray=SimpleNamespace(
+    vars(pool).update(_running={"hello": (0, None)}, _up=set(), _travel=True, _failed=Counter(), _ray=SimpleNamespace(
         get=lambda ready: news, exceptions=ray.exceptions))  # fmt: skip
     with pytest.raises(ValueError, match=r"far has fiducial .* other code under that version"):
         pool._news("hello")
     vars(pool).update(_running={"hello": (0, None)}, _travel=False)  # this machine's own cluster: one installation
     assert pool._news("hello") == (0, Ready())
+
+
+def test_actors_that_can_never_start_end_the_sweep():
+    def dead(ready):
+        raise ray.exceptions.RayActorError
+
+    hired = []
+
+    def make():
+        hired.append(1)
+        return SimpleNamespace(hello=SimpleNamespace(remote=lambda: len(hired)))
+
+    pool = object.__new__(RayPool)
+    fake = SimpleNamespace(get=dead, kill=lambda actor: None, exceptions=ray.exceptions)
+    vars(pool).update(_ray=fake, _make=make, _actors=[None, None], _running={}, _up=set(), _failed=Counter())
+    for worker in range(2):
+        pool._hire(worker)
+    for _ in range(2 * on_ray.STARTS - 1):
+        assert isinstance(pool._news(next(iter(pool._running)))[1], Lost)
+    with pytest.raises(ConnectionError, match="no worker can start"):
+        pool._news(next(iter(pool._running)))
+    assert len(hired) == 2 * on_ray.STARTS
 
 
 def test_without_ray_the_extra_is_named(monkeypatch):
