@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
@@ -229,7 +230,7 @@ def write_atomically(path: str | os.PathLike[str], text: str) -> Path:
     """Write a text file under a temporary name and rename it when whole; missing folders are made."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")  # other machines may write here, too
     try:
         with temporary.open("w", encoding="utf-8", newline="\n") as file:
             file.write(text)

@@ -69,7 +69,7 @@ class Task:
     @property
     def file(self) -> str:
         """Of its result, below the folder of the sweep."""
-        safe = "".join(c if c.isalnum() or c in "-_." else "-" for c in self.name).strip("-.")
+        safe = "".join(c if c.isalnum() or c in "-_." else "-" for c in self.name).strip("-.")[:100]
         place = self.place
         return f"{place.testbed.replace(':', '-')}/{safe}-seed-{place.seed}-{self.key}.json"
 

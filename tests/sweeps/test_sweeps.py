@@ -275,3 +275,10 @@ def test_a_disk_without_locks_is_told_from_a_second_sweep(tmp_path, monkeypatch)
     monkeypatch.setattr(fcntl, "flock", none)
     with pytest.raises(ValueError, match="file system without locks"):
         sweep(plan(tmp_path, "a"), lambda n: Here(1))
+
+
+def test_a_long_name_makes_no_file_that_no_disk_takes(tmp_path):
+    made = sweep(plan(tmp_path, "a" * 240, "a" * 241, seeds=(0,)), lambda n: Here(1))
+    assert made.computed == 2
+    assert len({task.file for task in made.reports}) == 2
+    assert sweep(plan(tmp_path, "a" * 240, "a" * 241, seeds=(0,)), lambda n: Here(1)).computed == 0
