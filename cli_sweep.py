@@ -32,7 +32,7 @@ def sweep(
     from .sweeps.processes import ProcessPool, default_workers
     from .sweeps.run import SHARED, kept
     from .sweeps.run import sweep as run_sweep
-    from .sweeps.table import Watch, compared
+    from .sweeps.table import Watch, by_place, compared
     from .sweeps.work import Scoring
 
     if (address is not None or gpus) and not ray:
@@ -63,7 +63,7 @@ def sweep(
         made = run_sweep(found, pool, retries=retries, started=watch.started, told=watch.told)  # type: ignore[arg-type]
     if made.reports:
         show(compared(made.reports, shown))
-        write_html(list(made.reports.values()), found.out / "report.html")
+        write_html(by_place(made.reports), found.out / "report.html")
     lost = f", {made.lost} workers were lost on the way" if made.lost else ""
     typer.echo(f"{len(made.reports)} results in {found.out}, {made.computed} of them new{lost}")
     if made.failures:

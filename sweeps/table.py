@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..report import Report
@@ -113,6 +114,16 @@ def headline(report: Report) -> str:
             score = report.scores[name]
             return f"{name} {number(score.value)} [{number(score.low)}, {number(score.high)}]"
     return "no score"
+
+
+def by_place(reports: Mapping[Task, Report]) -> list[Report]:
+    """Reports for a page: those on other games of one testbed stand apart there, each beside its own floors."""
+    places = {task.place for task in reports}
+    several = {one.testbed for one in places if sum(one.testbed == other.testbed for other in places) > 1}
+    return [
+        replace(report, testbed=str(task.place)) if task.place.testbed in several else report
+        for task, report in reports.items()
+    ]
 
 
 def compared(reports: Mapping[Task, Report], metrics: list[str] | None = None) -> "Table":

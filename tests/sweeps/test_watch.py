@@ -5,7 +5,7 @@ import io
 from fiducial.metrics.score import Score
 from fiducial.report import Report
 from fiducial.sweeps.dispatch import Failed, Progress
-from fiducial.sweeps.table import MOST_PLACES, Watch, headline
+from fiducial.sweeps.table import MOST_PLACES, Watch, by_place, compared, headline
 from fiducial.sweeps.task import Place, Task
 from rich.console import Console
 
@@ -81,3 +81,12 @@ def test_a_live_table_is_drawn_and_ends():
     with Watch(True, lambda line: None) as watch:
         watch.started(Progress({task(0).place: 1}))
         watch.told(task(0), report())
+
+
+def test_seeds_are_averaged_in_the_table_and_apart_on_the_page():
+    one = {task(0): report()}
+    assert by_place(one) == [report()]
+    made = by_place({**one, task(1): report()})
+    assert [page.testbed for page in made] == ["othello-6x6, 200 games of seed 0", "othello-6x6, 200 games of seed 1"]
+    assert compared({**one, task(1): report()}).caption == "mean (lowest, highest) over seeds"
+    assert compared(one).caption is None
