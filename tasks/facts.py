@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 
 from ..metrics.llm.facts import Facts
 from ..model_testbed import Testbed
+from ..synthetic_testbed import SyntheticTestbed
 from ..testbed_catalogue import AnyTestbed
 
 _ROLES = ("IO", "S", "Pos", "template", "task", "answer", "ordinal answer", "duplicate")  # groups; no text shows them
@@ -33,8 +34,13 @@ def _facts(bed: AnyTestbed, labels: NDArray[np.uint8]) -> Facts:
     held = known.unpack_columns(labels, used)
     game, position = (np.asarray(a).astype(np.int64) for a in (bed.activations.game_id, bed.activations.position))
     counters = {}
-    if isinstance(bed, Testbed) and not bed.spec.position:
-        counters["ply"] = bed.transcripts.ply[game, position].astype(np.int64)
+    if shows_games(bed):
+        # A file of positions does not say which ply a token belongs to.
+        counters = (
+            {"ply": bed.transcripts.ply[game, position].astype(np.int64)}
+            if isinstance(bed, Testbed)
+            else {"token": position}
+        )
     return Facts(
         names=tuple(known[int(i)].name for i in used),
         labels=np.packbits(held, axis=1, bitorder="little"),
@@ -48,4 +54,4 @@ def _facts(bed: AnyTestbed, labels: NDArray[np.uint8]) -> Facts:
 
 def shows_games(bed: AnyTestbed) -> bool:
     """Whether positions follow each other, so that windows of them can be shown: in games, not in prompts or worlds."""
-    return isinstance(bed, Testbed) and not bed.spec.position
+    return not isinstance(bed, SyntheticTestbed) and not bed.spec.position

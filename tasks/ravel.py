@@ -14,7 +14,7 @@ from ..metrics.ravel_skyline import das_ceiling
 from ..metrics.score import Score
 from ..subject import Subject
 from ..synthetic_testbed import SyntheticTestbed
-from ..testbed_catalogue import AnyTestbed
+from ..testbed_catalogue import AnyTestbed, Testbed
 from .ravel_boards import board_attributes, board_task
 from .ravel_ioi import ioi_attributes, ioi_task
 from .ravel_model import through_the_model
@@ -76,7 +76,7 @@ def measure(about: Subject, *, skyline: bool = True) -> dict[str, Score]:
     )
     first = scores["ravel_score"]
     scores["ravel_score"] = replace(first, details={**first.details, "choosing_by_size": by_size})
-    return scores if isinstance(about.bed, SyntheticTestbed) else scores | through_the_model(about, task, masks)
+    return scores | through_the_model(about, task, masks) if isinstance(about.bed, Testbed) else scores
 
 
 def _rebuilt(about: Subject) -> NDArray[np.float32]:

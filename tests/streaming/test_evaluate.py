@@ -162,7 +162,7 @@ def test_moments_are_those_of_whole_arrays(tmp_path):
 def test_what_a_file_cannot_be_asked_is_refused(tmp_path):
     codes = codes_file(tmp_path / "codes.h5")
     with pytest.raises(
-        ValueError, match=r"mse_error cannot be scored from codes\.h5: a file of latents offers coverage"
+        ValueError, match=r"mse_error cannot be scored from codes\.h5: it needs activations.*offers coverage"
     ):
         evaluate_file(None, codes, ["coverage", "mse_error"])
     with pytest.raises(KeyError, match="coverag"):
