@@ -32,11 +32,17 @@ class StreamedFidelity(Passing):
         self._n = 0
         self._games = GameSums(len(FIDELITY))
 
+    @property
+    def needs(self) -> frozenset[str]:
+        """The mean needs no reconstruction, so that the first pass need not make one."""
+        return self._needs if self._turn else self._needs - {"x_hat"}
+
     def _take(self, batch: Batch) -> None:
         batch = reporting(batch) if self._reporting_only else batch
         if not len(batch):
             return
-        x, x_hat = checked_pair(batch.x, batch.x_hat)  # type: ignore[arg-type] - needed, so there
+        x_hat = batch.x if not self._turn and batch.x_hat is None else batch.x_hat
+        x, x_hat = checked_pair(batch.x, x_hat)  # type: ignore[arg-type] - needed, so there
         if self._sum is not None and x.shape[1] != len(self._sum):
             raise ValueError(f"x must be [n, {len(self._sum)}] in every batch, got {list(x.shape)}")
         if self._turn == 0:

@@ -86,6 +86,12 @@ class BestLatents:
     auroc: NDArray[np.float64]
 
 
+def shown_bar(total: int, what: str, progress: bool | None) -> "tqdm[Any]":
+    """A bar of entries; True shows it always, None on a terminal, False never."""
+    hidden = None if progress is None else not progress
+    return tqdm(total=total, unit="entries", unit_scale=True, desc=what, disable=hidden, leave=False)
+
+
 def label_counts(labels: LabelSpill, among: Column | None) -> tuple[NDArray[np.int64], int]:
     """Rows at which each feature holds, int64 [F], of how many rows."""
     totals = np.zeros(64 * labels.n_words, np.int64)
@@ -130,9 +136,8 @@ def pair_blocks(
     try:
         with (
             ThreadPoolExecutor(threads) as pool,
-            tqdm(total=pieces.n_entries, unit="entries", unit_scale=True, desc="pairs", disable=not progress and
-                 progress is not None, leave=False) as bar,
-        ):  # fmt: skip
+            shown_bar(pieces.n_entries, "pairs", progress) as bar,
+        ):
             for piece in pieces:
                 if piece.whole:
                     yield tuple(
@@ -260,7 +265,7 @@ def _whole(
 def _shares(colptr: NDArray[np.int64], n: int) -> list[tuple[int, int]]:
     """Consecutive latents with about as many entries each."""
     load = colptr + 64 * np.arange(len(colptr))
-    edges = np.unique(np.searchsorted(load, np.linspace(0, load[-1], n + 1)))
+    edges: NDArray[np.int64] = np.unique(np.searchsorted(load, np.linspace(0, int(load[-1]), n + 1)))
     return list(zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True))
 
 

@@ -53,10 +53,10 @@ class Passing:
             raise ValueError(
                 f"{who}: the next batch must start at row {self._next}, got one that starts at {batch.start}"
             )
-        missing = sorted(name for name in self._needs if value_of(batch, name) is None)
+        missing = sorted(name for name in self.needs if value_of(batch, name) is None)
         if missing:
             raise ValueError(f"{who}: batches must hold {', '.join(missing)}; the one at row {batch.start} does not")
-        lengths = {name: n_rows_of(value_of(batch, name)) for name in sorted(self._needs)} | {"train": len(batch.train)}
+        lengths = {name: n_rows_of(value_of(batch, name)) for name in sorted(self.needs)} | {"train": len(batch.train)}
         if wrong := {name: n for name, n in lengths.items() if n != len(batch)}:
             raise ValueError(f"{who}: a batch of {len(batch)} positions must have as many rows everywhere, got {wrong}")
         if self._next is None:

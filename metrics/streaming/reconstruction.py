@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from tqdm.auto import tqdm
 
 from ...models.dictionary import Codes
 from ..counts import SortedCodes
@@ -31,7 +32,7 @@ from ..reconstruction_score import ReadBack, ReconstructionCounts, reconstructio
 from ..score import Score
 from .coverage import OnDisk
 from .label_words import GROUP, LabelSpill, in_steps
-from .pairs import DEFAULT_BUDGET, label_counts
+from .pairs import DEFAULT_BUDGET, label_counts, shown_bar
 from .pairs_numba import add_bits_by_game, add_firing_maxima, counts_at_cuts
 from .sample_spill import SampleSpill
 from .sorted_pieces import BYTES_AN_ENTRY, Gatherer, Piece, SortedPieces, flags
@@ -56,6 +57,7 @@ class StreamedReconstruction(OnDisk):
         budget_bytes: memory for sorting and counting.
         folder: where scratch files go; None takes the temporary folder of the system.
         sample: a sample on disk that others share; `features`, `groups` and `folder` are its own then.
+        progress: whether to show bars; None shows them on a terminal.
         threads: that count at once.
     """
 
@@ -75,11 +77,12 @@ class StreamedReconstruction(OnDisk):
         budget_bytes: int = DEFAULT_BUDGET,
         folder: str | Path | None = None,
         sample: SampleSpill | None = None,
+        progress: bool | None = False,
         threads: int = 2,
     ) -> None:
         super().__init__(n_latents, features, n_features, groups, folder, sample)
         self._min_positives, self._null, self._n_resamples, self._seed = min_positives, null, n_resamples, seed
-        self._budget, self._threads = budget_bytes, threads
+        self._budget, self._progress, self._threads = budget_bytes, progress, threads
 
     def compute(self) -> dict[str, Score]:
         """The score.
@@ -95,22 +98,31 @@ class StreamedReconstruction(OnDisk):
         columns = [sample.among(chosen) for chosen in (games.train, labelling, choosing)]
         played = games.lengths[test]
         dtype = np.min_scalar_type(int(played.max()))
-        positives = np.zeros((len(played), len(sample.words.names)), dtype)
+        n_features = len(sample.words.names)
+        positives = np.zeros((len(played), n_features), dtype)
         for part in sample.segments(test, codes=False):
             add_bits_by_game(part.labels.words, part.games, positives)
         train_positives = label_counts(sample.labels, columns[0])[0]
         scored = scored_features(train_positives, positives.sum(0, dtype=np.int64), self._min_positives, sample.words)
         limits = relative_limits(firing_maxima(sample.codes, columns[0]), PAPER_GRID)
         labels = [sample.labels] + ([sample.swapped_labels(self._seed)] if self._null else [])
-        masks = labelled_masks(sample, labels, columns[1], limits, budget_bytes=self._budget, threads=self._threads)
+        masks = labelled_masks(
+            sample, labels, columns[1], limits, budget_bytes=self._budget, threads=self._threads,
+            progress=self._progress,
+        )  # fmt: skip
         read: list[ReadBack] = []
-        for one, mask in zip(labels, masks, strict=True):
-            on, tp = choosing_counts(_parts(sample, choosing, one), limits, mask)
-            step = chosen_steps(on, tp, label_counts(one, columns[2])[0], sample.words, scored)
-            kept = kept_masks(mask, step, sample.words)
-            found = np.zeros_like(positives), np.zeros_like(positives)
-            add_test_counts(_parts_with_games(sample, test, one), limits, kept, *found)
-            read.append(ReadBack(*found, step, latents_of(kept, len(sample.words.names))))
+        to_read = len(labels) * round(sample.codes.n_entries * games.lengths[~labelling].sum() / sample.n_rows)
+        with shown_bar(to_read, "reading back", self._progress) as bar:
+            for one, mask in zip(labels, masks, strict=True):
+                on, tp = choosing_counts(_parts(sample, choosing, one, bar), limits, mask)
+                step = chosen_steps(on, tp, label_counts(one, columns[2])[0], sample.words, scored)
+                kept = kept_masks(mask, step, sample.words)
+                by_game = one is sample.labels  # of shuffled ones the sums are enough
+                shape, kind = (positives.shape, dtype) if by_game else ((1, n_features), np.int64)
+                found = np.zeros(shape, kind), np.zeros(shape, kind)
+                parts = _parts_with_games(sample, test, one, bar, by_game=by_game)
+                add_test_counts(parts, limits, kept, *found)
+                read.append(ReadBack(*found, step, latents_of(kept, n_features)))
         shuffled = None
         if self._null:
             sums = [table.sum(0, dtype=np.int64) for table in (read[1].tp, read[1].on)]
@@ -148,6 +160,7 @@ def labelled_masks(
     *,
     budget_bytes: int,
     threads: int,
+    progress: bool | None = False,
 ) -> list[NDArray[np.uint64]]:
     """Features that each latent detects at each limit, as `label_latents`, for several sets of labels.
 
@@ -158,6 +171,7 @@ def labelled_masks(
         limits: float32 [L, T], rising with t.
         budget_bytes: memory for a piece.
         threads: that count at once.
+        progress: whether to show a bar; None shows it on a terminal.
     """
     n_steps, n_features = limits.shape[1], labels[0].n_features
     masks = [np.zeros((sample.n_latents, n_steps, one.n_words), np.uint64) for one in labels]
@@ -170,11 +184,15 @@ def labelled_masks(
     seen = 0
     gather = Gatherer()
     try:
-        with ThreadPoolExecutor(threads) as pool:
+        with (
+            ThreadPoolExecutor(threads) as pool,
+            shown_bar(pieces.n_entries, "labelling latents", progress) as bar,
+        ):
             for piece in pieces:
                 cuts = _cuts(piece, limits[piece.first : piece.stop])
                 found: list[NDArray[np.integer[Any]]] = [cuts]
                 found += [_counts(piece, one, cuts, gather, pool) for one in labels]
+                bar.update(len(piece.rows))
                 if not piece.whole:
                     held = [old + new for old, new in zip(held, found, strict=True)] if seen else found
                     seen += len(piece.rows)
@@ -211,15 +229,17 @@ def _counts(
     return tp
 
 
-def _parts(sample: SampleSpill, chosen: NDArray[np.bool_], labels: LabelSpill) -> Iterator[tuple[Codes, LabelBits]]:
-    for part in sample.segments(chosen, labels):
-        if part.codes is not None:
-            yield part.codes, part.labels
+def _parts(
+    sample: SampleSpill, chosen: NDArray[np.bool_], labels: LabelSpill, bar: "tqdm[Any]"
+) -> Iterator[tuple[Codes, LabelBits]]:
+    for codes, bits, _ in _parts_with_games(sample, chosen, labels, bar):
+        yield codes, bits
 
 
 def _parts_with_games(
-    sample: SampleSpill, chosen: NDArray[np.bool_], labels: LabelSpill
+    sample: SampleSpill, chosen: NDArray[np.bool_], labels: LabelSpill, bar: "tqdm[Any]", *, by_game: bool = True
 ) -> Iterator[tuple[Codes, LabelBits, NDArray[np.int64]]]:
     for part in sample.segments(chosen, labels):
         if part.codes is not None:
-            yield part.codes, part.labels, part.games
+            yield part.codes, part.labels, part.games if by_game else np.zeros_like(part.games)
+            bar.update(len(part.codes.values))
