@@ -194,7 +194,8 @@ def scratch_folder(folder: str | Path | None = None) -> Iterator[Path]:
     where = Path(folder or tempfile.gettempdir())
     remove_abandoned(where)
     made, lock = _own_folder(where)
-    if not _locked(lock):  # another process took the new folder for an abandoned one
+    # Another process may have taken the new folder for an abandoned one, and be done with removing it.
+    if not _locked(lock) or not made.is_dir():
         lock.close()
         made, lock = _own_folder(where)
         _locked(lock)  # not everywhere are there locks

@@ -133,3 +133,20 @@ def test_the_handler_from_before_comes_back():
     with pytest.raises(KeyboardInterrupt), stopped_like_interrupted():
         signal.raise_signal(signal.SIGTERM)
     assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_a_new_folder_that_another_process_took_for_abandoned_is_made_again(tmp_path, monkeypatch):
+    made = []
+    real = memory._own_folder
+
+    def taken(where):
+        made.append(real(where))
+        if len(made) == 1:  # between making the folder and locking its file
+            assert memory.remove_abandoned(where) == [made[0][0]]
+        return made[-1]
+
+    monkeypatch.setattr(memory, "_own_folder", taken)
+    with memory.scratch_folder(tmp_path) as folder:
+        assert folder.is_dir()
+        assert len(made) == 2
+    assert not list(tmp_path.iterdir())

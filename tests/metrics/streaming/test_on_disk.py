@@ -1,5 +1,7 @@
 """Coverage and reconstruction of batches equal those of whole arrays; recovery does on whole games that are kept."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from fiducial.metrics import coverage, reconstruction
@@ -12,7 +14,10 @@ from fiducial.metrics.streaming.coverage import StreamedCoverage, counts_by_game
 from fiducial.metrics.streaming.pairs import BestLatents
 from fiducial.metrics.streaming.reconstruction import StreamedReconstruction
 from fiducial.metrics.streaming.recovery import StreamedRecovery
+from fiducial.metrics.streaming.rows import take
 from fiducial.metrics.streaming.sample_spill import SampleSpill
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from .. import planted, worlds
 from .samples import as_batch, batches, interleaved, same
@@ -48,6 +53,42 @@ def test_equal_to_the_whole(metric, order, features, tmp_path):
         made = STREAMED[metric](30, budget_bytes=budget, folder=tmp_path, **given)
         same(stream([made], batches(whole, size)), {metric: expected})
         assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("metric", WHOLE)
+@given(seed=st.integers(0, 10**6), n=st.integers(4, 500), n_features=st.sampled_from([1, 63, 64, 65]))
+@settings(max_examples=15, deadline=None)
+def test_whatever_the_sample_both_say_the_same(metric, seed, n, n_features):
+    """Signed, tied and half-precision values, constant labels, one game on a side, batches of one row and of none."""
+    rng = np.random.default_rng(seed)
+    x = np.round(rng.normal(size=(n, 5)) + rng.choice([0, 2], 5), int(rng.integers(0, 4))).astype(np.float16)
+    x[rng.random((n, 5)) > rng.random(5)] = 0
+    x[:, 0] = rng.choice([0, 1])  # never, or always alike
+    y = (x[:, rng.integers(0, 5, n_features)] > 0.5) ^ (rng.random((n, n_features)) < 0.05)
+    y[:, 0] |= rng.random() < 0.3
+    y[:, -1] &= rng.random() < 0.7
+    games = rng.permutation(10**6)[: max(2, n // 9)][rng.integers(0, max(2, n // 9), n)] - 500_000
+    known = np.unique(games)
+    train = np.isin(games, rng.permutation(known)[: rng.choice([1, max(1, len(known) // 2)])])
+    asked = {"min_positives": int(rng.choice([1, 5])), "null": bool(rng.random() < 0.7), "n_resamples": 5, "seed": 2}
+    whole = as_batch(x.astype(np.float32), y, game_id=games, train=train)
+    size, budget = int(rng.choice([1, 7, n] if n < 100 else [33, n])), int(rng.choice([1, 30_000, 1 << 24]))
+
+    def said(compute):
+        try:
+            return compute()
+        except ValueError:
+            return None
+
+    def passes():
+        yield from batches(whole, size)()
+        yield replace(take(whole, np.arange(0)), start=n)
+
+    expected = said(lambda: {metric: WHOLE[metric](x, y, game_id=games, train=train, **asked)})
+    found = said(lambda: stream([STREAMED[metric](5, budget_bytes=budget, **asked)], passes))
+    assert (found is None) == (expected is None)
+    if expected is not None:
+        same(found, expected)
 
 
 @pytest.mark.parametrize("metric", WHOLE)
