@@ -74,7 +74,7 @@ def page(reports: Sequence[Report], *, extra: str = "") -> str:
     for report in reports:
         testbeds.setdefault(report.testbed, []).append(report)
     title = f"fiducial: {reports[0].dictionary if len(reports) == 1 else f'{len(reports)} dictionaries'}"
-    title += f" on {', '.join(testbeds)}"
+    title += f" on {', '.join(testbeds) if len(testbeds) < 5 else f'{len(testbeds)} testbeds and samples'}"
     warnings = list(dict.fromkeys(f"{r.testbed}: {warning}" for r in reports for warning in r.warnings))
     body = [
         f"<h1>{escape(title)}</h1>",
