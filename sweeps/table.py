@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ..metrics.score import Score
 from ..report import Report
 from ..report_compare import number, printable
 from .dispatch import Failed, Progress
@@ -136,16 +137,17 @@ def compared(reports: Mapping[Task, Report], metrics: list[str] | None = None) -
     shown = metrics or list(dict.fromkeys(name for report in reports.values() for name in report.scores))[:6]
     for heading in ("testbed", "SAE", "seeds", *(name.replace("_", " ") for name in shown)):
         made.add_column(heading, justify="left" if heading in ("testbed", "SAE") else "right")
-    rows: dict[tuple[str, str, int], list[Report]] = {}
+    rows: dict[tuple[str, str, int], dict[int, dict[str, Score]]] = {}  # of each seed, perhaps from several reports
     sizes = {(task.place.testbed, task.place.games) for task in reports}
     several = {testbed for testbed, _ in sizes if sum(testbed == other for other, _ in sizes) > 1}
     for task, report in reports.items():
-        rows.setdefault((task.place.testbed, task.name, task.place.games), []).append(report)
+        mine = rows.setdefault((task.place.testbed, task.name, task.place.games), {})
+        mine.setdefault(task.place.seed, {}).update(report.scores)
     for (testbed, name, games), mine in rows.items():
         where = f"{testbed}, {games} games" if testbed in several else testbed
         cells: list[str] = []
         for metric in shown:
-            scores = [report.scores[metric] for report in mine if metric in report.scores]
+            scores = [found[metric] for found in mine.values() if metric in found]
             values = np.array([score.value for score in scores])
             if not len(values):
                 cells.append("-")

@@ -254,6 +254,11 @@ def test_two_saes_of_one_name_at_a_place_are_refused(tmp_path):
     file.write_text(block.format("a", 8) + block.format("b", 9))
     made = sweep(read_plan(file), lambda n: Here(1))
     assert compared(made.reports).row_count == 2  # other games are no other seed
+    file.write_text(block.format("a", 8) + block.format("a", 8).replace("l0", "coverage"))
+    made = sweep(read_plan(file), lambda n: Here(1))
+    assert len(made.reports) == 2
+    table = compared(made.reports)
+    assert [list(column.cells) for column in table.columns][2] == ["1"]  # nor are other metrics
 
 
 def test_results_of_other_versions_are_kept_and_told(tmp_path):
