@@ -142,7 +142,7 @@ def test_drawn(found, tmp_path):
         ({"sizes": (100,)}, ValueError, "8 to 64 games"),
         ({"sizes": ()}, ValueError, "8 to 64 games"),
         ({"repeats": 0}, ValueError, "at least 1 repeat"),
-        ({"metrics": ("recovery_score",)}, ValueError, "a world's directions"),
+        ({"metrics": ("recovery_score",)}, ValueError, "do not suffice for recovery_score: ask coverage"),
         ({"metrics": ("coverag",)}, KeyError, "did you mean"),
     ],
 )
