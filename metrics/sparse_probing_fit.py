@@ -218,7 +218,7 @@ def full_probe(
     scaled, truth = (chosen - mean) / scale, torch.from_numpy(tasks.truth)
     aside = np.random.default_rng(seed).permutation(int(tasks.choosing_games.max()) + 1) % 5 == 0
     held_out = torch.from_numpy(aside[tasks.choosing_games])
-    losses: "list[torch.Tensor]" = []
+    losses: list[torch.Tensor] = []
     for l2 in grid:
         weights, _ = fit_logistic(scaled[~held_out], truth[~held_out], torch.full((truth.shape[1],), l2))
         z = scaled[held_out] @ weights[:, :-1].T + weights[:, -1]
