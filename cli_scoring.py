@@ -14,7 +14,6 @@ from .cli_app import (
     app,
     check_folder,
     dictionaries_of,
-    distinct_names,
     file_name,
     finish,
     hush,
@@ -23,7 +22,9 @@ from .cli_app import (
 )
 
 if TYPE_CHECKING:
+    from .models.dictionary import Dictionary
     from .report import Report
+    from .streaming.sample import Sample
 
 Memory = Annotated[str, typer.Option(help="Most memory to take for a file that is scored piece by piece, such as 2GB.")]
 Scratch = Annotated[Path | None, typer.Option(help="Folder for its scratch files; the system's by default.")]
@@ -106,7 +107,7 @@ def score(
     saes: Annotated[list[str], typer.Argument(help="SAE folders, files, releases, or shipped ones such as topk.")],
     testbed: TestbedName = "",
     metrics: Annotated[
-        str | None, typer.Option("--metrics", "-m", help="Names, comma-separated; all by default.")
+        str | None, typer.Option("--metrics", "-m", help="Names, comma-separated; all by default, but for tasks.")
     ] = None,
     games: Games = 500,
     seed: Seed = 0,
@@ -187,18 +188,19 @@ def _score_sample(
 
     parse_memory(memory)
     check_folder(out)
-    names = distinct_names(saes)
-    from .data.assets import path_sha256
     from .models.devices import checked_device
-    from .models.loading import load_dictionary
     from .streaming.evaluate import evaluate_file
+    from .streaming.offers import askable
+    from .streaming.sample import open_sample
 
     device = str(checked_device(device))
-    dictionaries = [load_dictionary(sae, kind, name=names[sae]) for sae in names]  # all are read before any is scored
+    opened = open_sample(sample)
+    askable(metrics, opened)
+    dictionaries = _for_sample(saes, opened, kind)  # all are read before any is scored
     reports: list[Report] = []
-    known: dict[Any, Any] = {}  # references of one width and L0 are scored once
+    known: dict[Any, Any] = {}  # references of one width and L0 are scored once, tasks posed once
     with stopped_like_interrupted():
-        for sae, dictionary in zip(names, dictionaries, strict=True):
+        for dictionary, sha256 in dictionaries:
             report = evaluate_file(
                 dictionary,
                 sample,
@@ -209,13 +211,32 @@ def _score_sample(
                 controls=references,
                 device=device,
                 progress=progress,
-                sha256=path_sha256(Path(sae)),
+                sha256=sha256,
                 known=known,
             )
             out.mkdir(parents=True, exist_ok=True)
             report.to_json(out / f"{file_name(report)}.json")
             reports.append(report)
     finish(reports, out)
+
+
+def _for_sample(saes: list[str], sample: "Sample", kind: str | None) -> "list[tuple[Dictionary, str | None]]":
+    """Dictionaries for a file; shipped ones by name where it was captured from their testbed, at their place.
+
+    Raises:
+        FileNotFoundError: neither a path nor a shipped SAE.
+    """
+    from .testbed_specs import SPECS
+
+    model, hook = sample.facts.get("model"), sample.facts.get("hook")
+    if model in SPECS and SPECS[model].hook == hook:
+        return dictionaries_of(saes, model, kind)
+    if unknown := [sae for sae in saes if "/" not in sae and not Path(sae).exists()]:
+        raise FileNotFoundError(
+            f"no file or folder {unknown[0]}; shipped SAEs go by name with files captured from their testbed, "
+            f"and {sample.path.name} is of {model} at {hook}"
+        )
+    return dictionaries_of(saes, "", kind)
 
 
 @app.command(name="score-arrays")

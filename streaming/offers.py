@@ -46,9 +46,14 @@ def askable(metrics: Sequence[str] | None, sample: Sample) -> list[str]:
         why = "; ".join(dict.fromkeys(why_not(name, sample) for name in refused))
         raise ValueError(
             f"{', '.join(refused)} cannot be scored from {sample.path.name}: {why}. A file of "
-            f"{'activations' if sample.d_in else 'latents'} offers {', '.join(here)}"
+            f"{'activations' if sample.d_in else 'latents'} offers {', '.join(_in_short(here, sample))}"
         )
     return list(dict.fromkeys(found))
+
+
+def _in_short(names: Sequence[str], sample: Sample) -> list[str]:
+    """The names, with those of a task by the name of the task."""
+    return list(dict.fromkeys(n if n in streamed(sample) or FAMILY_OF[n] == "axes" else FAMILY_OF[n] for n in names))
 
 
 def why_not(metric: str, sample: Sample) -> str:

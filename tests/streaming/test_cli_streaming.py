@@ -43,8 +43,21 @@ def test_an_sae_is_scored_on_a_file(sae, sample, tmp_path, run):
     assert not list((tmp_path / "scratch").iterdir())
 
 
+def test_shipped_saes_go_by_name_with_files_of_their_testbed(tmp_path, run):
+    made = run("capture", "-t", "othello-6x6", "-n", "40", "-o", "mine.h5", "-q")
+    assert made.returncode == 0, made.stderr
+    done = run("score", "topk", "--sample", "mine.h5", "-m", "mse_error,mdl", "--no-references", "-q")
+    assert done.returncode == 0, done.stderr
+    report = Report.from_json(tmp_path / "fiducial-results" / "topk-sample-in-mine.h5.json")
+    assert list(report.scores) == ["mse_error", "mdl_bits", "mdl_score", "mdl_saebench_error"]
+    assert report.provenance["dictionary"]["sha256"]
+    assert_refused(run("score", "topkk", "--sample", "mine.h5"), "no SAE of that name ships with othello-6x6")
+    assert_refused(run("score", "topk", "--sample", "mine.h5", "-m", "kl_error"), "asks the model", "-t othello-6x6")
+
+
 def test_refusals_are_one_line(sae, sample, tmp_path, run):
     assert_refused(run("score", sae, "--sample", "none.h5"), "no file none.h5")
+    assert_refused(run("score", "topk", "--sample", sample), "no file or folder topk", "captured from their testbed")
     assert_refused(run("score", sae, "--sample", sample, "-t", "othello-6x6", "--layer", "1"), "--testbed, --layer")
     assert_refused(run("score", sae, "--sample", sample, "--memory", "lots"), "memory must look like 2GB")
     assert_refused(run("score", sae, "--sample", sample, "--memory", "1MB"), "too little", "give at least")
