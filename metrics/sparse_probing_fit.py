@@ -16,8 +16,6 @@ from .sparse_logistic import fit_sparse_logistic
 from .sparse_probing_tasks import Draw, ProbingTasks
 
 if TYPE_CHECKING:
-    import torch
-
     from ..models.dictionary import Codes
 
 Selection = Literal["auroc", "mean difference", "raw mean difference"]
