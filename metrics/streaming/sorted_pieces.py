@@ -139,7 +139,8 @@ class SortedPieces:
         fill = offsets[:-1].copy()
         for a, b in in_steps(end - start, self.most_entries):
             table = self._entries.read(start + a, start + b)
-            part_of: NDArray[np.int64] = np.searchsorted(uppers, ranks_of(np.ascontiguousarray(table[:, 2])))
+            ranks: NDArray[np.uint32] = ranks_of(np.ascontiguousarray(table[:, 2]))
+            part_of: NDArray[np.int64] = np.searchsorted(uppers, ranks)
             _spread(parts, fill, *sort_into(table, part_of, len(sizes)))
         for k, size in enumerate(sizes.tolist()):
             last = k == len(sizes) - 1
