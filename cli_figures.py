@@ -1,0 +1,1 @@
+"""The command that draws the papers' figures from results at hand."""

@@ -1,0 +1,1 @@
+"""The command that makes one page of many results."""

@@ -1,0 +1,1 @@
+"""Fixtures, options and markers for pytest suites that check SAEs against known features."""

@@ -1,0 +1,1 @@
+"""Assertions about SAEs for test suites: what was missed, and how floor and ceiling stand."""
