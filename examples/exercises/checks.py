@@ -3,7 +3,8 @@
     check_number("prevalence", prevalence, 0.2, hints={0.8: "that is the share of rows where it is off"})
 
 A check that fails raises `Wrong`, which a notebook shows as one line. What is still `...` or None raises
-NotImplementedError("your turn: ..."). The checks of single exercises are in `checks_toys` (01 to 04) and `checks_boards`
+NotImplementedError("your turn: ..."). The checks of single exercises are in `checks_toys` (01 to 04) and
+`checks_boards`
 (05 to 08).
 """
 
