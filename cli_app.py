@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .cli_help import WELCOME, HelpfulGroup
+
 if TYPE_CHECKING:
     from .models.dictionary import Dictionary
 
 app = typer.Typer(
     name="fiducial",
+    cls=HelpfulGroup,
     help="A ground-truth testbed for sparse autoencoders.",
-    no_args_is_help=True,
+    invoke_without_command=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -75,9 +78,12 @@ def _version(show: bool) -> None:
 
 @app.callback()
 def root(
+    context: typer.Context,
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it.")] = False,
 ) -> None:
     """A ground-truth testbed for sparse autoencoders."""
+    if context.invoked_subcommand is None:
+        typer.echo(WELCOME, nl=False)
 
 
 COLUMNS = (
