@@ -1,0 +1,134 @@
+"""Latents for a report page: words, exact precision and recall, scorers, features, and positions as boards.
+
+A block is plain JSON. Files of blocks are called `NAME@TESTBED.latents.json`; files of explanations without positions
+(`*.explanations.json`) are read as well. What comes from language models is text and stays text.
+"""
+
+import json
+import math
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..report import plain, write_atomically
+
+KIND = "fiducial latents"
+SCHEMA = 1
+SUFFIX = ".latents.json"
+_EXPLANATIONS = "fiducial explanations 1"
+_MEASURES = ("precision", "recall", "f1")
+_TEXTS = ("explanation", "predicate", "explainer", "failure")
+
+
+def is_latents(content: Any) -> bool:
+    """Whether JSON content is a file of latents or of explanations."""
+    return isinstance(content, Mapping) and (content.get("kind") == KIND or content.get("schema") == _EXPLANATIONS)
+
+
+def latents_from(content: Any, source: str = "file of latents") -> list[dict[str, Any]]:
+    """Blocks of a file of latents or of explanations, for the page's data.
+
+    Args:
+        content: JSON of the file.
+        source: where it is from, for errors.
+
+    Returns:
+        One mapping a latent: `dictionary`, `testbed`, `latent`, `rate`, `explanation`, `explainer`, `precision`,
+        `recall` and `f1` (value, low, high), `scorers` (name -> value, shuffled), `matches` (feature, f1, floor,
+        precision, recall), `histogram` and `examples`; what is not known is None or empty.
+
+    Raises:
+        ValueError: neither of both, of a newer schema, or with a part missing.
+    """
+    if not is_latents(content):
+        raise ValueError(f"{source} holds no latents: neither {KIND!r} nor explanations")
+    if content.get("kind") == KIND and content.get("schema") != SCHEMA:
+        raise ValueError(f"{source}: latents of schema {SCHEMA} were expected, got {content.get('schema')!r}")
+    try:
+        where = {"dictionary": str(content["dictionary"]), "testbed": str(content["testbed"])}
+        if content.get("kind") == KIND:
+            return [{**where, **_checked(one)} for one in content["latents"]]
+        return [{**where, **explained_block(one)} for one in content["latents"]]
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise ValueError(f"{source} is not a whole file of latents: {type(error).__name__} {error}") from error
+
+
+def explained_block(one: Mapping[str, Any]) -> dict[str, Any]:
+    """The block of one explained latent (JSON of `ExplainedLatent`), without positions."""
+    exact = one["exact"]
+    return {
+        "latent": int(one["latent"]),
+        "rate": _known(one["rate"]),
+        "explanation": str(one["text"]),
+        "predicate": str(one["predicate"]),
+        "explainer": str(one["source"]),
+        "failure": str(one["failure"]),
+        **{name: [_known(v) for v in exact[name]] if name in exact else None for name in _MEASURES},
+        "scorers": {
+            str(name): [_known(score.get("value")), _known(score.get("null"))] for name, score in one["scores"].items()
+        },
+        "matches": [],
+        "histogram": None,
+        "examples": [],
+    }
+
+
+def merge(blocks: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The same latents once each, in the order of first appearance; blocks with positions win over those without."""
+    found: dict[tuple[str, str, int], dict[str, Any]] = {}
+    for block in blocks:
+        key = (block["dictionary"], block["testbed"], block["latent"])
+        before = found.get(key)
+        if before is None or (block["examples"] and not before["examples"]):
+            found[key] = dict(block)
+    return list(found.values())
+
+
+def write_latents_file(
+    blocks: Sequence[Mapping[str, Any]], path: str | os.PathLike[str], *, dictionary: str, testbed: str
+) -> Path:
+    """Write blocks to a file, whole or not at all; `latents_from` reads its content.
+
+    Args:
+        blocks: without `dictionary` and `testbed`.
+        path: of the file.
+        dictionary: its name.
+        testbed: where.
+
+    Raises:
+        ValueError: a block that lacks something.
+    """
+    content = {
+        "kind": KIND,
+        "schema": SCHEMA,
+        "dictionary": dictionary,
+        "testbed": testbed,
+        "latents": [_checked(plain(block, "latents")) for block in blocks],
+    }
+    lines = json.dumps({**content, "latents": None}, allow_nan=False)
+    rows = ",\n".join(json.dumps(one, allow_nan=False, sort_keys=True) for one in content["latents"])
+    return write_atomically(path, lines.replace('"latents": null', f'"latents": [\n{rows}\n]') + "\n")
+
+
+def _checked(block: Mapping[str, Any]) -> dict[str, Any]:
+    """A block with all its parts, of the right kinds."""
+    if not isinstance(block["latent"], int) or block["latent"] < 0:
+        raise ValueError(f"latent must be a number of one, got {block['latent']!r}")
+    for name in _TEXTS:
+        if not isinstance(block[name], str):
+            raise ValueError(f"{name} of latent {block['latent']} must be text, got {block[name]!r}")
+    for name in _MEASURES:
+        if block[name] is not None and len(block[name]) != 3:
+            raise ValueError(f"{name} of latent {block['latent']} must be value, low and high, got {block[name]!r}")
+    for example in block["examples"]:
+        if not {"kind", "activation", "text", "board", "marked"} <= set(example):
+            raise ValueError(f"an example of latent {block['latent']} lacks a part: it has {', '.join(example)}")
+    for match in block["matches"]:
+        if len(match) != 5:
+            raise ValueError(f"a match of latent {block['latent']} must have five parts, got {match!r}")
+    return {**block, "scorers": dict(block["scorers"]), "histogram": block["histogram"]}
+
+
+def _known(value: Any) -> float | None:
+    return None if value is None or (isinstance(value, float) and math.isnan(value)) else float(value)
