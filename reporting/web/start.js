@@ -1,0 +1,2 @@
+// Last of all files: everything is known by now.
+F.start();
