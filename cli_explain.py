@@ -202,9 +202,11 @@ def _explain_all(
     crossed: bool,
 ) -> None:
     """Explain, print and write one dictionary after the other."""
+    from .explaining.latent_blocks import latents_of_page
     from .explaining.page import write_page
     from .explaining.run import explain as explain_latents
     from .explaining.table import table
+    from .reporting.latents import SUFFIX, write_latents_file
 
     for dictionary, sample, run, sha256 in jobs:
         file = file_name(_Named(dictionary.name, bed.name))
@@ -220,6 +222,7 @@ def _explain_all(
         )
         found.to_json(out / f"{file}.explanations.json")
         write_page(found, out / f"{file}.html", dictionary, bed, boards=boards)
+        write_latents_file(latents_of_page(dictionary, bed, found, most=boards), out / f"{file}{SUFFIX}")
         show(table(found))
         typer.echo(f"wrote {out / file}.explanations.json and {out / file}.html")
         if crossed:

@@ -168,7 +168,8 @@ def _board(example: Example, one: LatentExamples, bed: "Testbed", identifier: st
     """One position with its caption."""
     tokens = [int(token) for token in bed.transcripts.tokens[example.game]]
     drawn = unique_identifiers(bed.game.render(tokens, example.ply, format="svg"), identifier)
-    shown = _last_tokens(bed.game.tokenizer.vocabulary, tokens[: example.position + 1])
+    before, last = last_tokens(bed.game.tokenizer.vocabulary, tokens[: example.position + 1])
+    shown = f"{escape(before)}<b>{escape(shorten(last, 40))}</b>"
     caption = f"<b>{number(example.activation)}</b> game {example.game}, ply {example.ply}<br><code>{shown}</code>"
     if example.holds is not None:
         sign = '<span class="yes">✓' if example.holds else '<span class="no">✗ not:'
@@ -176,14 +177,13 @@ def _board(example: Example, one: LatentExamples, bed: "Testbed", identifier: st
     return f"<li>{drawn}{caption}</li>"
 
 
-def _last_tokens(vocabulary: Sequence[str], tokens: Sequence[int]) -> str:
-    """The end of a game as text, its last token in bold."""
+def last_tokens(vocabulary: Sequence[str], tokens: Sequence[int]) -> tuple[str, str]:
+    """The end of a game as text: what stands before the last token (with an ellipsis where it is cut), and that."""
     letters = max(map(len, vocabulary[2:]), default=1) == 1
     shown = [vocabulary[token] for token in tokens[-(_CHARACTERS if letters else _TOKENS) :]]
     before = ("" if letters else " ").join(shown[:-1])
     cut = "…" if len(tokens) > len(shown) else ""
-    last = "␣" if shown[-1] == " " else shown[-1]
-    return f"{cut}{escape(before)}{'' if letters else ' '}<b>{escape(shorten(last, 40))}</b>"
+    return f"{cut}{before}{'' if letters else ' '}", "␣" if shown[-1] == " " else shown[-1]
 
 
 def unique_identifiers(svg: str, prefix: str) -> str:

@@ -8,13 +8,14 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ProcessPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any
 
 from .data.assets import asset
 from .evaluation import score_shipped
+from .explaining.latent_blocks import latents_of_page
 from .explaining.result import Explained
 from .explaining.run import explain, sample_of
 from .models.loading import load_dictionary
@@ -23,6 +24,7 @@ from .testbed_catalogue import testbed
 from .testbed_specs import SPECS
 
 N_EXPLAINED = 40  # latents of one SAE a testbed
+N_SHOWN = 12  # of these, with positions
 MOST = 4  # each process holds up to 2 GB
 _scored: Any = None  # in a worker: how many SAEs are done, shared by all
 
@@ -34,10 +36,12 @@ class Shipped:
     Attributes:
         reports: one an SAE, in the testbed's order.
         explained: latents of the SAE with the highest coverage, in words.
+        latents: the same for the report page, with positions: content of a file, see `reporting.latents`.
     """
 
     reports: tuple[Report, ...]
     explained: Explained
+    latents: Mapping[str, Any]
 
 
 def score_all_shipped(
@@ -113,7 +117,7 @@ def _score(name: str, n_games: int, seed: int) -> Shipped:
     best = max(reports, key=lambda report: report.scores["coverage"].value).dictionary
     sae = load_dictionary(asset(SPECS[name].dictionaries[best]), "sae_lens", name=best)
     found = explain(sample_of(sae, bed, n_latents=N_EXPLAINED, seed=seed), bed, seed=seed)
-    return Shipped(tuple(reports), found)
+    return Shipped(tuple(reports), found, latents_of_page(sae, bed, found, most=N_SHOWN))
 
 
 def _count() -> None:

@@ -85,30 +85,28 @@ def merge(blocks: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return list(found.values())
 
 
-def write_latents_file(
-    blocks: Sequence[Mapping[str, Any]], path: str | os.PathLike[str], *, dictionary: str, testbed: str
-) -> Path:
-    """Write blocks to a file, whole or not at all; `latents_from` reads its content.
+def latents_content(blocks: Sequence[Mapping[str, Any]], *, dictionary: str, testbed: str) -> dict[str, Any]:
+    """The content of a file of latents.
 
     Args:
         blocks: without `dictionary` and `testbed`.
-        path: of the file.
         dictionary: its name.
         testbed: where.
 
     Raises:
-        ValueError: a block that lacks something.
+        ValueError: a block with a wrong part.
+        KeyError: a block that lacks one.
     """
-    content = {
-        "kind": KIND,
-        "schema": SCHEMA,
-        "dictionary": dictionary,
-        "testbed": testbed,
-        "latents": [_checked(plain(block, "latents")) for block in blocks],
-    }
-    lines = json.dumps({**content, "latents": None}, allow_nan=False)
+    latents = [_checked(plain(block, "latents")) for block in blocks]
+    return {"kind": KIND, "schema": SCHEMA, "dictionary": dictionary, "testbed": testbed, "latents": latents}
+
+
+def write_latents_file(content: Mapping[str, Any], path: str | os.PathLike[str]) -> Path:
+    """Write what `latents_content` gave, whole or not at all, a line a latent."""
+    head = json.dumps({**content, "latents": None}, allow_nan=False)
     rows = ",\n".join(json.dumps(one, allow_nan=False, sort_keys=True) for one in content["latents"])
-    return write_atomically(path, lines.replace('"latents": null', f'"latents": [\n{rows}\n]') + "\n")
+    end = '"latents": null}'
+    return write_atomically(path, f'{head.removesuffix(end)}"latents": [\n{rows}\n]}}\n')
 
 
 def _checked(block: Mapping[str, Any]) -> dict[str, Any]:
