@@ -94,12 +94,23 @@ def features(
 
 
 @app.command()
-def metrics() -> None:
-    """What can be measured."""
-    from .metrics import METRICS
+def metrics(
+    name: Annotated[
+        str | None, typer.Argument(help="Metric, such as coverage: its whole page. Without one: all, in a line each.")
+    ] = None,
+) -> None:
+    """What can be measured; with a name, all about one metric: equation, floors, ceilings, trust, how to call it."""
+    if name is None:
+        from .metrics import METRICS
 
-    for name, properties in METRICS.items():
-        typer.echo(f"{name:28} {properties.question}")
+        for known, properties in METRICS.items():
+            typer.echo(f"{known:28} {properties.question}")
+        typer.echo("`fiducial metrics NAME` tells all about one")
+        return
+    from .metric_page import metric_page
+    from .page_blocks import to_text
+
+    typer.echo(to_text(metric_page(name)), nl=False)
 
 
 @app.command()
