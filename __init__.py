@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from .models.loading import load_dictionary
     from .models.loading_folders import find_dictionaries
     from .models.loading_gpt import load_model
+    from .models.training import train_sae
+    from .models.training_recipes import register_architecture
     from .report import Report
+    from .scoring import register_metric
     from .testbed_catalogue import Testbed, testbed, testbeds
 
 __version__ = "0.1.0"
@@ -37,8 +40,11 @@ __all__ = [
     "load_dictionary",
     "load_model",
     "metrics",
+    "register_architecture",
+    "register_metric",
     "testbed",
     "testbeds",
+    "train_sae",
 ]
 
 _HOMES = {
@@ -50,8 +56,11 @@ _HOMES = {
     "find_dictionaries": ".models.loading_folders",
     "load_dictionary": ".models.loading",
     "load_model": ".models.loading_gpt",
+    "register_architecture": ".models.training_recipes",
+    "register_metric": ".scoring",
     "testbed": ".testbed_catalogue",
     "testbeds": ".testbed_catalogue",
+    "train_sae": ".models.training",
 }
 
 

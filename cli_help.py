@@ -1,4 +1,4 @@
-"""First contact: `fiducial` alone, `fiducial --help` in a newcomer's order, and what a mistyped word was meant to be."""
+"""First contact: `fiducial` alone, `fiducial --help` in a newcomer's order, and what a mistyped word may mean."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 WELCOME = """\
-fiducial scores sparse autoencoders where the truth is known: every number comes with an interval, a floor and a ceiling.
+fiducial scores sparse autoencoders where the truth is known.
+Every number comes with an interval, a floor and a ceiling.
 
 First, see what it does with the SAEs that ship (a few minutes; writes fiducial-demo/report.html):
   fiducial demo

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from .data.assets import asset, path_sha256
 from .metrics import METRICS
@@ -48,6 +48,8 @@ def evaluate(
     seed: int = 0,
     sha256: str | None = None,
     kept: KeptScores | None = None,
+    floors: Sequence[Dictionary] = (),
+    ceilings: Sequence[Dictionary] = (),
 ) -> Report:
     """Score a dictionary on a testbed, beside the testbed's floors and ceilings.
 
@@ -58,6 +60,9 @@ def evaluate(
         seed: of the bootstrap and the selection splits.
         sha256: checksum of the dictionary's file, for the record.
         kept: scores of floors and ceilings on this testbed; the testbed remembers its own for as long as it lives.
+        floors: dictionaries of yours that deserve no credit, to stand beside the testbed's own.
+        ceilings: references of yours, such as one fitted with labels in a new way; it is asked what was found and read
+            back, not how faithful it is.
 
     Returns:
         The report; its `controls` hold the whole scores of every floor and ceiling.
@@ -65,46 +70,43 @@ def evaluate(
     Raises:
         TypeError: something that is not a dictionary, such as a path.
         KeyError: an unknown metric.
-        ValueError: metrics that the testbed cannot be asked, a dictionary of another width than the testbed, or one
-            whose latents are NaN or infinite.
+        ValueError: metrics that the testbed cannot be asked, a dictionary of another width than the testbed, one whose
+            latents are NaN or infinite, or a floor or ceiling of yours with the name of another.
     """
     wanted = supported(bed, metrics)
     if not isinstance(dictionary, Dictionary):
         raise TypeError(f"evaluate takes a dictionary, got {type(dictionary).__name__}; read one with load_dictionary")
     started = time.perf_counter()
-    width = dictionary.directions.shape[1]
-    if width != bed.d_in:
-        raise ValueError(
-            f"dictionary {dictionary.name!r} reads activations of width {width}; "
-            f"{bed.name} has width {bed.d_in} at {bed.hook}"
-        )
+    for one in (dictionary, *floors, *ceilings):
+        _check_width(one, bed)
     dictionary = on_device(dictionary, bed.device)
     tested = Candidate(dictionary.name, "tested", dictionary, bed.x)
     n_latents = dictionary.directions.shape[0]
     references = References(bed, n_latents, tested.codes.l0)
-    floors = references.floors()
-    ceilings = references.ceilings()
+    known = {"identity", "permuted decoder", *(c.name for c in (*references.floors(), *references.ceilings()))}
+    below = [*references.floors(), *(_given(one, "floor", bed, known) for one in floors)]
+    above = [*references.ceilings(), *(_given(one, "ceiling", bed, known) for one in ceilings)]
     scores = score_subject(subject(tested, bed, nulls=_nulls(tested, bed, wanted), null=True, seed=seed), wanted)
-    bounds = {candidate.name: candidate for candidate in (*floors, *ceilings, references.identity())}
+    bounds = {candidate.name: candidate for candidate in (*below, *above, references.identity())}
     made: dict[str, Scores] = {}
     for name in _progress(list(bounds) if kept is None else kept.order(list(bounds)), "controls", len(bounds)):
         made[name] = _control_scores(bounds[name], bed, wanted, seed, kept)
     controls = {name: made[name] for name in bounds}
     if n_latents > 1:  # its own shuffled self: the same latents, each writing another's direction
         shuffled = PermutedDictionary(dictionary, "decoder", seed=seed, name="permuted decoder")
-        floors.append(Candidate(shuffled.name, "floor", shuffled, bed.x))
+        below.append(Candidate(shuffled.name, "floor", shuffled, bed.x))
         asked = [
             name
             for name in wanted
             if name in (*FAITHFUL, *FAMILIES["recovery"].metrics, *TASKS)
             and "permuted decoder" in METRICS[name].notices  # to others it is the dictionary itself
         ]
-        about = subject(floors[-1], bed, nulls=_nulls(floors[-1], bed, asked), null=False, seed=seed)
+        about = subject(below[-1], bed, nulls=_nulls(below[-1], bed, asked), null=False, seed=seed)
         controls[shuffled.name] = score_subject(about, asked)
     return Report(
         dictionary.name,
         bed.name,
-        {name: _between(score, floors, ceilings, controls) for name, score in scores.items()},
+        {name: _between(score, below, above, controls) for name, score in scores.items()},
         provenance(
             seed=seed,
             dictionary=_about(dictionary, sha256),
@@ -144,6 +146,35 @@ def score_shipped(
         reports.append(evaluate(sae, bed, wanted, seed=seed, sha256=path_sha256(asset(where))))
         done()
     return reports
+
+
+def _check_width(dictionary: Dictionary, bed: AnyTestbed) -> None:
+    if not isinstance(dictionary, Dictionary):
+        raise TypeError(f"floors and ceilings are dictionaries, got {type(dictionary).__name__}")
+    width = dictionary.directions.shape[1]
+    if width != bed.d_in:
+        raise ValueError(
+            f"dictionary {dictionary.name!r} reads activations of width {width}; "
+            f"{bed.name} has width {bed.d_in} at {bed.hook}"
+        )
+
+
+def _given(dictionary: Dictionary, role: Literal["floor", "ceiling"], bed: AnyTestbed, known: set[str]) -> Candidate:
+    """A floor or ceiling of the caller's; its scores are kept for as long as it is the same object.
+
+    Raises:
+        ValueError: its name is taken.
+    """
+    name = dictionary.name
+    if name in known:
+        raise ValueError(f"a {role} needs a name of its own, and {name!r} is taken; the testbed has {', '.join(known)}")
+    known.add(name)
+    key = ("given", role, name)
+    if key not in bed.cache or bed.cache[key][0] is not dictionary:
+        for old in [one for one in bed.cache if isinstance(one, tuple) and one[0] == name]:
+            del bed.cache[old]
+        bed.cache[key] = dictionary, Candidate(name, role, on_device(dictionary, bed.device), bed.x)
+    return bed.cache[key][1]
 
 
 def _nulls(candidate: Candidate, bed: AnyTestbed, wanted: Sequence[str]) -> list[Null]:

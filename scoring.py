@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import partial
 
 import numpy as np
@@ -30,6 +29,7 @@ from .metrics.recovery_records import PROPERTIES as RECOVERY
 from .references import Candidate
 from .sites.three_axes import BUDGET, three_axes
 from .subject import Subject
+from .suggestions import did_you_mean
 from .synthetic_testbed import SyntheticTestbed
 from .tasks.families import TASKS
 from .testbed_catalogue import AnyTestbed, Testbed
@@ -230,11 +230,61 @@ def check_metrics(names: Sequence[str] | None, known: Mapping[str, Properties] =
     found: list[str] = []
     for name in names:
         if name not in known and name not in several:
-            close = get_close_matches(name, {**known, **several}, n=3)  # a family may be named as its metric
-            hint = f"; did you mean {' or '.join(close)}?" if close else f"; there are {', '.join(known)}"
-            raise KeyError(f"no metric named {name!r}{hint}")
+            raise KeyError(f"no metric named {name!r}; {did_you_mean(name, {**known, **several})}")
         found += [name] if name in known else several[name]
     return list(dict.fromkeys(found))
+
+
+def register_metric(
+    name: str,
+    record: Properties,
+    measure: Callable[[Subject], Score],
+    *,
+    same_stream: bool = False,
+    world: bool = False,
+    asked: bool = False,
+) -> None:
+    """Make a metric of yours one of the catalogue, in this process.
+
+    From then on `evaluate` scores it beside its floors and ceilings, reports and pages show it, and `certify` puts it
+    to the test. Certify it as a newcomer first (`fiducial.certify`), which needs no registration.
+
+    Args:
+        name: ends in `_error` if and only if lower is better.
+        record: what it declares.
+        measure: takes a `fiducial.subject.Subject`; gives the `Score` of that name.
+        same_stream: whether it only makes sense for a dictionary that rebuilds the testbed's own activations.
+        world: whether it needs the true directions of a synthetic world.
+        asked: whether it is measured only when asked for by name.
+
+    Raises:
+        TypeError: a record or a function that is none.
+        ValueError: a name that is taken, or that contradicts the record's direction.
+    """
+    if not isinstance(record, Properties) or not callable(measure):
+        raise TypeError(
+            f"register_metric takes a Properties and a function of a Subject, got {type(record).__name__} and "
+            f"{type(measure).__name__}"
+        )
+    if name in FAMILIES or name in FAMILY_OF:
+        raise ValueError(f"there is a metric or a family of metrics named {name!r} already; take a name of its own")
+    if (record.direction == "down") != name.endswith("_error") or (
+        name.endswith("_score") and record.direction != "up"
+    ):
+        raise ValueError(
+            f"metric {name!r} says that {record.direction!r} is good; names end in _error where lower is better, and "
+            "in _score only where higher is"
+        )
+
+    def measured(about: Subject) -> Scores:
+        score = measure(about)
+        if not isinstance(score, Score) or score.metric != name:
+            raise TypeError(f"metric {name!r} must give a Score of that name, got {type(score).__name__}")
+        return {name: score}
+
+    METRICS[name] = record
+    FAMILIES[name] = Family((name,), measured, same_stream=same_stream, world=world, task=asked)
+    FAMILY_OF[name] = name
 
 
 def supported(bed: AnyTestbed, names: Sequence[str] | None) -> list[str]:

@@ -2,7 +2,6 @@
 
 import os
 from dataclasses import replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,9 +14,10 @@ from .model_testbed import Testbed
 from .models.capture import resolve_hook
 from .models.nodes import CrossSection, Node
 from .models.toy_superposition import TOY_MODELS, ToySuperposition
-from .models.transformers import load_transformer
+from .models.transformers import load_transformer, shape_of
 from .sites.gpt2 import config_of, gpt2_with_world
 from .sites.qualification import qualify_sites
+from .suggestions import did_you_mean
 from .synthetic_testbed import SyntheticTestbed
 from .testbed_specs import DEFAULT_TESTBED, SPECS, TestbedSpec
 
@@ -51,20 +51,17 @@ def check_testbed(name: str) -> str:
     if name.startswith(SEALED):
         world_name = name.removeprefix(SEALED)
         if world_name not in SYNTHETIC_WORLDS:
-            close = get_close_matches(world_name, SYNTHETIC_WORLDS, n=2)
-            hint = f"did you mean {' or '.join(close)}?" if close else f"there are {', '.join(SYNTHETIC_WORLDS)}"
+            hint = did_you_mean(world_name, SYNTHETIC_WORLDS)
             raise KeyError(f"only synthetic worlds can be sealed, got {world_name!r}; {hint}")
         return name
     known = testbeds()
     if name not in known:
-        close = get_close_matches(name, known, n=2)
-        hint = f"; did you mean {' or '.join(close)}?" if close else f"; there are {', '.join(known)}"
-        raise KeyError(f"no testbed named {name!r}{hint}")
+        raise KeyError(f"no testbed named {name!r}; {did_you_mean(name, known)}")
     return name
 
 
 def testbed(
-    name: str | Path = DEFAULT_TESTBED,
+    name: "str | Path | TransformerBridge" = DEFAULT_TESTBED,
     *,
     game: Game | str | None = None,
     layer: int | None = None,
@@ -79,8 +76,8 @@ def testbed(
     Args:
         name: one of `testbeds()`, or `sealed:` and the name of a synthetic world, which is then made from the secret in
             the environment variable FIDUCIAL_SECRET; with `game`, a path or a Hugging Face name of a model, such
-            as the published ones in `PUBLISHED_GPTS` (`load_model` says what can be read).
-        game: the world that the model plays, or its name.
+            as the published ones in `PUBLISHED_GPTS` (`load_model` says what can be read), or the model itself.
+        game: the world that the model plays, or its name; a world of yours too (`fiducial.games.check_game`).
         layer: block whose output is read, from 0; with `game` only.
         site: another place of an IOI model, such as `L1 z@end`; see `fiducial find-sites`. Attributes that it does not
             carry to the answer are left out, and a site that carries none is refused. With `game="ioi"` the name is
@@ -100,6 +97,13 @@ def testbed(
         ValueError: fewer than 8 games, a negative seed, a sealed world without a secret, a model that does not play the
             game or lacks the layer, a site of a model without prompts, or one that carries no attribute.
     """
+    if game is None and not isinstance(name, str | Path):
+        raise ValueError("a model of yours needs the game it plays: give game, a world or its name, and layer")
+    if game is not None and name == DEFAULT_TESTBED:
+        raise ValueError(
+            "game goes with layer and a model that plays it: a path, a name on the hub or the model itself; "
+            f"{DEFAULT_TESTBED!r} ships, and is made without game"
+        )
     if game is not None and (game == "ioi" or isinstance(game, IOI)):
         return _around_gpt2(name, site, n_games, seed, device)
     if game is not None:
@@ -147,11 +151,18 @@ def _planted(name: str) -> PlantedWorld | None:
     return Synthetic(name) if name in SYNTHETIC_WORLDS else None
 
 
-def _around(name: str | Path, game: Game, layer: int | None, n_games: int, seed: int, device: str) -> Testbed:
+def _around(
+    name: "str | Path | TransformerBridge", game: Game, layer: int | None, n_games: int, seed: int, device: str
+) -> Testbed:
     """A testbed around a model that does not ship; it has no SAEs of its own."""
-    from .models.loading_gpt import load_model
+    from .models.loading_gpt import check_plays, load_model
 
-    model, config = load_model(name, game=game, device=device)
+    if isinstance(name, str | Path):
+        model, config = load_model(name, game=game, device=device)
+    else:
+        model, config = name.to(device).eval(), shape_of(name)
+        name = f"model of {game.name}"
+        check_plays(config, game, name)
     if layer is None or not 0 <= layer < config.n_layers:
         raise ValueError(f"layer must say which block is read, from 0 to {config.n_layers - 1}, got {layer}")
     spec = TestbedSpec(str(name), lambda: game, str(name), layer, f"{name}, which plays {game.name}")

@@ -1,9 +1,11 @@
 """Worlds that know the truth."""
 
 from collections.abc import Callable
-from difflib import get_close_matches
+from importlib.metadata import entry_points
 
+from ..suggestions import did_you_mean
 from .chess import Chess
+from .contract import check_game
 from .features import Feature, FeatureSet
 from .ioi import IOI
 from .othello import Othello
@@ -23,7 +25,10 @@ __all__ = [
     "Synthetic",
     "Tokenizer",
     "Transcripts",
+    "check_game",
+    "game_names",
     "known_features",
+    "register",
     "world",
 ]
 
@@ -38,6 +43,38 @@ WORLDS: dict[str, Callable[[], Game]] = {
     "ioi": lambda: IOI(vocabulary="full"),
     "ioi-tiny": IOI,
 }
+_OWN = frozenset(WORLDS)
+
+
+ENTRY_POINTS = "fiducial.games"  # packages say here, in their metadata, which games they bring
+
+
+def register(name: str, make: Callable[[], Game]) -> None:
+    """Make a game known by a name: to `fd.testbed(..., game=name)` and to everything that takes a game's name.
+
+    In one process only. A package brings its games to every process, and to the command line, by an entry point:
+
+        [project.entry-points."fiducial.games"]
+        tic-tac-toe = "my_package:TicTacToe"
+
+    Args:
+        name: in lower case, such as `tic-tac-toe`.
+        make: called without arguments; gives the game. A class will do. Registering it again replaces it.
+
+    Raises:
+        TypeError: `make` cannot be called.
+        ValueError: the name of a game of this package, or one that is not in lower case.
+    """
+    if not callable(make):
+        raise TypeError(f"register takes what makes a game, such as its class, got {type(make).__name__}")
+    if name in _OWN or not name or name != name.lower():
+        raise ValueError(f"a game needs a name of its own in lower case, got {name!r}; there are {', '.join(WORLDS)}")
+    WORLDS[name] = make
+
+
+def game_names() -> list[str]:
+    """Names of all games: of this package, registered ones, and those that other packages bring."""
+    return list(dict.fromkeys([*WORLDS, *(point.name for point in entry_points(group=ENTRY_POINTS))]))
 
 
 def world(name: str) -> Game:
@@ -45,14 +82,17 @@ def world(name: str) -> Game:
 
     Raises:
         KeyError: unknown name; close names are suggested.
+        ValueError: another package brings a game of this name that cannot be loaded.
     """
-    if name not in WORLDS:
-        close = get_close_matches(name, WORLDS, n=3)
-        raise KeyError(
-            f"no game named {name!r}; "
-            + (f"did you mean {' or '.join(close)}?" if close else f"there are {', '.join(WORLDS)}")
-        )
-    return WORLDS[name]()
+    if name in WORLDS:
+        return WORLDS[name]()
+    for point in entry_points(group=ENTRY_POINTS):
+        if point.name == name:
+            try:
+                return point.load()()
+            except Exception as error:
+                raise ValueError(f"the game {name!r}, which is {point.value}, cannot be loaded: {error}") from error
+    raise KeyError(f"no game named {name!r}; {did_you_mean(name, game_names())}")
 
 
 def known_features(name: str) -> FeatureSet:
@@ -63,6 +103,6 @@ def known_features(name: str) -> FeatureSet:
     """
     if name in SYNTHETIC_WORLDS:
         return Synthetic(name).features
-    if name not in WORLDS and (close := get_close_matches(name, [*WORLDS, *SYNTHETIC_WORLDS], n=3)):
-        raise KeyError(f"no world named {name!r}; did you mean {', '.join(close)}?")
+    if name not in (games := game_names()):
+        raise KeyError(f"no world named {name!r}; {did_you_mean(name, [*games, *SYNTHETIC_WORLDS])}")
     return world(name).features

@@ -1,10 +1,11 @@
 """Which architectures `train_sae` knows, where each comes from, and how each is trained here by default."""
 
-import difflib
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
+
+from ..suggestions import did_you_mean
 
 
 @dataclass(frozen=True)
@@ -178,6 +179,9 @@ ARCHITECTURES: dict[str, Recipe] = {
 }
 
 
+_OWN = frozenset(ARCHITECTURES)
+
+
 def find_recipe(arch: str) -> Recipe:
     """The recipe of an architecture.
 
@@ -186,9 +190,37 @@ def find_recipe(arch: str) -> Recipe:
     """
     if arch in ARCHITECTURES:
         return ARCHITECTURES[arch]
-    near = difflib.get_close_matches(arch, ARCHITECTURES, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
-    raise KeyError(f"unknown architecture {arch!r}, expected one of {', '.join(ARCHITECTURES)}{hint}")
+    from . import architectures
+
+    architectures.load_packages()
+    if arch in ARCHITECTURES:
+        return ARCHITECTURES[arch]
+    raise KeyError(f"no architecture named {arch!r}; {did_you_mean(arch, ARCHITECTURES)}")
+
+
+def register_architecture(name: str, recipe: Recipe) -> None:
+    """Make an architecture of yours one of `ARCHITECTURES`, in this process: to `train_sae`, zoos and sweeps.
+
+    sae_lens must know its classes by then (`sae_lens.register_sae_training_class`, and `register_sae_class` unless it
+    becomes one of sae_lens's own once it is trained). A package brings both to every process, and to whoever loads what
+    was trained, by an entry point whose function does the two:
+
+        [project.entry-points."fiducial.architectures"]
+        soft = "my_package:register"
+
+    Args:
+        name: as `arch` is given to `train_sae`.
+        recipe: how it is trained by default.
+
+    Raises:
+        TypeError: not a recipe.
+        ValueError: an architecture of this package has the name.
+    """
+    if not isinstance(recipe, Recipe):
+        raise TypeError(f"register_architecture takes a Recipe, got {type(recipe).__name__}")
+    if name in _OWN:
+        raise ValueError(f"there is an architecture named {name!r} already; take a name of its own")
+    ARCHITECTURES[name] = recipe
 
 
 def training_settings(

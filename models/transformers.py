@@ -71,6 +71,28 @@ class TransformerConfig:
         return {key: value for key, value in asdict(self).items() if key in _SIZES or value != usual[key]}
 
 
+def shape_of(model: "TransformerBridge") -> TransformerConfig:
+    """The shape of a model that `build_transformer` made.
+
+    Raises:
+        ValueError: a model of another kind, of which no random twin could be built.
+    """
+    cfg = model.cfg
+    try:
+        return TransformerConfig(
+            **{name: int(getattr(cfg, name) or 0) for name in _SIZES if name != "d_mlp"},
+            d_mlp=0 if cfg.attn_only else int(cfg.d_mlp or 0),
+            act_fn=str(cfg.act_fn),
+            normalization=str(cfg.normalization_type),
+            eps=float(cfg.eps),
+            attn_only=bool(cfg.attn_only),
+        )
+    except (AttributeError, ValueError, TypeError) as error:
+        raise ValueError(
+            f"only fiducial's own transformers are taken as they are ({error}); save the model, and give its path"
+        ) from error
+
+
 def build_transformer(config: TransformerConfig, seed: int, device: str = "cpu") -> "TransformerBridge":
     """A freshly initialised transformer; the same config and seed give the same weights.
 

@@ -8,8 +8,9 @@ To add one, write a file here with
    config's `get_inference_config_class` names it;
 3. a function `register()` that calls sae_lens's `register_sae_class` and `register_sae_training_class`;
 
-then list the module in `_MODULES` and its recipe in `training.ARCHITECTURES`. Nothing is imported before it is asked
-for, because sae_lens takes seconds to import.
+then list the module in `_MODULES` and its recipe in `training.ARCHITECTURES`. One outside of this package calls
+sae_lens's two functions and `register_architecture` itself; see docs/extending/architecture.md. Nothing is imported
+before it is asked for, because sae_lens takes seconds to import.
 
 Loading calls `register` (models/loading_sae_lens.py), and so does training; a program that reads such a folder with
 sae_lens alone calls it first.
@@ -19,7 +20,9 @@ training happens on centred rows, and the mean is added to each of them afterwar
 """
 
 from importlib import import_module
+from importlib.metadata import entry_points
 
+ENTRY_POINTS = "fiducial.architectures"  # packages name here, in their metadata, functions that register theirs
 _MODULES: tuple[str, ...] = ("unit_norm", "p_anneal", "gated_anneal", "switch")
 _registered: set[str] = set()
 
@@ -30,3 +33,19 @@ def register() -> None:
         if module not in _registered:
             import_module(f".{module}", __name__).register()
             _registered.add(module)
+    load_packages()
+
+
+def load_packages() -> None:
+    """Let other packages register theirs; each once.
+
+    Raises:
+        ValueError: one of them fails.
+    """
+    for point in entry_points(group=ENTRY_POINTS):
+        if point.value not in _registered:
+            try:
+                point.load()()
+            except Exception as error:
+                raise ValueError(f"the architecture {point.name!r}, which is {point.value}, fails: {error}") from error
+            _registered.add(point.value)
