@@ -8,6 +8,7 @@ import base64
 import hashlib
 import json
 import os
+import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
@@ -21,6 +22,7 @@ from .certificates import certificate_blocks, default_certificates
 from .data import page_data
 from .overview import overview, sentences
 
+_BREAKS = re.compile(r"[\t\r\n]+")
 _FIRST, _LAST = "base", "start"  # the other files of each kind stand between them, by name
 _SCRIPTING = """<noscript><p class="notes">The chart, the tables that sort and the page of each SAE need JavaScript,
 which is off here. The main scores stand below.</p></noscript>"""
@@ -119,7 +121,7 @@ def _files(ending: str) -> list[tuple[str, str]]:
 def _printable(value: Any) -> Any:
     """The same with texts that every browser can show: no control characters, nothing that turns the reading order."""
     if isinstance(value, str):
-        return printable(value)
+        return printable(_BREAKS.sub(" ", value))
     if isinstance(value, Mapping):
         return {printable(key): _printable(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
