@@ -3,12 +3,11 @@
     check_number("prevalence", prevalence, 0.2, hints={0.8: "that is the share of rows where it is off"})
 
 A check that fails raises `Wrong`, which a notebook shows as one line. What is still `...` or None raises
-NotImplementedError("your turn: ..."). The checks of single exercises are in `checks_toys` (01 to 04) and
-`checks_boards`
-(05 to 08).
+NotImplementedError("your turn: ..."). The checks of single exercises stand in files of their own.
 """
 
-from collections.abc import Mapping
+import copy
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -155,4 +154,53 @@ def check_choice(name: str, value: Any, expected: str, hints: Mapping[str, str])
     choices = sorted([expected, *hints])
     require(value in choices, f"{name} should be one of {', '.join(map(repr, choices))}, got {value!r}")
     require(value == expected, f"{name} = {value!r}: {hints.get(value, '')}")
+    right(name)
+
+
+def check_function(
+    name: str,
+    function: Callable[..., Any],
+    cases: Sequence[tuple[Any, ...]],
+    reference: Callable[..., Any],
+    *,
+    tolerance: float = 1e-4,
+    hints: Mapping[str, Callable[..., Any]] | None = None,
+    hint: str = "",
+) -> None:
+    """A function, on inputs that the student has not seen.
+
+    Args:
+        name: of the function.
+        function: the student's.
+        cases: arguments of each call: arrays, tensors or numbers.
+        reference: what it should give.
+        tolerance: absolute, of the largest deviation.
+        hints: what was probably done -> a function that does it.
+        hint: for all other deviations.
+
+    Raises:
+        NotImplementedError: it is not written yet.
+        Wrong: it raises, changes its arguments, or gives something else.
+    """
+    for arguments in cases:
+        handed = copy.deepcopy(arguments)
+        try:
+            value = function(*handed)
+        except NotImplementedError:
+            raise
+        except Exception as error:
+            raise Wrong(f"{name} raised {type(error).__name__}: {error}") from error
+        same = all(np.array_equal(np.asarray(a), np.asarray(b)) for a, b in zip(handed, arguments, strict=True))
+        require(same, f"{name} changes its arguments; work on a copy of what you want to change")
+        require(value is not None, f"{name} returns nothing; is there a `return`?")
+        expected = np.asarray(reference(*arguments), float)
+        array = as_array(f"what {name} returns", value, expected.shape)
+        if np.allclose(array, expected, atol=tolerance, rtol=0):
+            continue
+        for told, wrong in (hints or {}).items():
+            foreseen = np.asarray(wrong(*arguments), float)
+            if foreseen.shape == expected.shape and np.allclose(array, foreseen, atol=tolerance, rtol=0):
+                raise Wrong(f"{name}: {told}")
+        deviation = np.abs(array - expected).max()
+        raise Wrong(f"{name}: on inputs of our own it is off by up to {deviation:.3g}. {hint}".rstrip())
     right(name)
