@@ -32,9 +32,9 @@ def test_score_an_sae_runs(tmp_path):
     assert "</svg>" in (tmp_path / "my-topk.html").read_text()
 
 
-def test_the_readme_lists_the_architectures_as_they_are_trained():
-    script = next(path for path in EXAMPLES if path.name == "readme_architectures.py")
+def test_the_documentation_lists_the_architectures_as_they_are_trained():
+    script = next(path for path in EXAMPLES if path.name == "architectures_table.py")
     printed = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=True).stdout.strip()
-    readme = (script.parent.parent / "README.md").read_text()
-    listed = readme.split("<!-- architectures -->")[1].split("<!-- end of architectures -->")[0].strip()
-    assert listed == printed, "print it anew with examples/readme_architectures.py"
+    page = (script.parent.parent / "docs" / "architectures.md").read_text()
+    listed = page.split("<!-- architectures -->")[1].split("<!-- end of architectures -->")[0].strip()
+    assert listed == printed, "print it anew with examples/architectures_table.py"

@@ -1,6 +1,6 @@
 """The table of results in the README, from the result files of `fiducial demo`.
 
-fiducial demo && python examples/readme_table.py fiducial-demo
+fiducial demo && python examples/results_table.py fiducial-demo
 """
 
 import sys

@@ -1,6 +1,6 @@
-"""The table of architectures in the README, from the recipes that `fiducial train-sae` uses.
+"""The table of architectures in docs/architectures.md, from the recipes that `fiducial train-sae` uses.
 
-python examples/readme_architectures.py
+python examples/architectures_table.py
 """
 
 from fiducial.models.training_recipes import ARCHITECTURES, Sizes
