@@ -84,7 +84,12 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Remove what only this run needed."""
     session = config.stash.get(_SESSION, None)
-    if session is not None and session.reports is not None and not hasattr(config, "workerinput"):
+    if session is None:  # of a run that was refused before it began
+        return
+    from .testing.session import end
+
+    end(session)
+    if session.reports is not None and not hasattr(config, "workerinput"):
         shutil.rmtree(session.reports, ignore_errors=True)
 
 

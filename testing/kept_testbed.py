@@ -5,10 +5,11 @@ every run. They are kept as they were computed, in float32, so that scores are t
 digit. The model itself is loaded only when something asks it, such as scores of behaviour.
 """
 
+import hashlib
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -28,7 +29,6 @@ from ..provenance import provenance
 from ..references import Later, References
 from ..scoring import Scores
 from ..supervised_dicts.dictionary import SupervisedDictionary
-from ..sweeps.on_ray import code_sha256
 from ..sweeps.shared import SharedScores
 from ..synthetic_testbed import SyntheticTestbed
 from ..testbed_catalogue import SEALED, SPECS, AnyTestbed, check_testbed, testbed
@@ -41,6 +41,12 @@ if TYPE_CHECKING:
     from .store import Arrays
 
 KEPT = "kept scores of floors and ceilings"  # where a testbed's cache holds them
+CODE = ("games", "data", "models", "supervised_dicts", "metrics", "sites", "tasks")  # folders
+MODULES = (
+    *("evaluation.py", "references.py", "scoring.py", "subject.py", "behaviour.py", "model_testbed.py"),
+    *("synthetic_testbed.py", "testbed_catalogue.py", "testbed_specs.py", "report.py", "report_compare.py"),
+    *("provenance.py", "sweeps/shared.py", "testing/kept_testbed.py"),
+)
 _FITTED = ("probes", "least squares")
 _TENSORS = ("weights", "biases", "cuts", "directions", "offset", "constant", "converged", "l2")
 
@@ -319,7 +325,22 @@ def _place_of(bed: AnyTestbed) -> dict[str, Any]:
 
 def _common(device: str, seed: int) -> dict[str, Any]:
     """Versions of fiducial and its libraries, and fiducial's code itself: an edit of it makes everything anew."""
-    return {**provenance(seed=seed), "code": code_sha256(), "device": device}
+    return {**provenance(seed=seed), "code": scoring_sha256(), "device": device}
+
+
+@cache
+def scoring_sha256() -> str:
+    """Checksum of the code that games, activations, references and scores depend on; pages and commands are left out.
+
+    An edit of that code makes everything anew, without a change of version that a developer would have to remember.
+    """
+    root = Path(__file__).parents[1]
+    files = [file for folder in CODE for file in (root / folder).rglob("*.py")]
+    files += [root / name for name in MODULES if (root / name).is_file()]
+    told = hashlib.sha256()
+    for file in sorted(files):
+        told.update(file.relative_to(root).as_posix().encode() + b"\0" + file.read_bytes())
+    return told.hexdigest()
 
 
 def _config(path: Path) -> TransformerConfig:

@@ -1,6 +1,7 @@
 """What a test calls an SAE, and where it stands -> Report; each is scored once, however many assertions ask."""
 
 import hashlib
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,11 @@ def dictionary_of(sae: Any, bed: AnyTestbed | None = None) -> Dictionary:
         KeyError: a name of no shipped SAE.
         TypeError: something else; the message says what it lacks.
     """
+    if isinstance(sae, Dictionary):
+        return sae
+    with warnings.catch_warnings():  # of libraries, while they are imported: no suite of a user's can mend them
+        warnings.simplefilter("ignore", DeprecationWarning)
+        import sae_lens  # noqa: F401 - read below
     if isinstance(sae, str | Path):
         shipped = bed.spec.dictionaries if isinstance(bed, Testbed) else {}
         if isinstance(sae, str) and sae in shipped and not Path(sae).exists():
@@ -80,8 +86,6 @@ def dictionary_of(sae: Any, bed: AnyTestbed | None = None) -> Dictionary:
         if isinstance(sae, str) and "/" not in sae and not Path(sae).exists():
             raise KeyError(_no_such_sae(sae, bed))
         return load_dictionary(sae)
-    if isinstance(sae, Dictionary):
-        return sae
     if any(base.__module__.startswith("sae_lens.") for base in type(sae).__mro__):
         return SAEDictionary(sae)
     lacks = [name for name in ("name", "latent_names", "directions", "encode", "decode") if not hasattr(sae, name)]

@@ -54,7 +54,7 @@ class Record:
         return asdict(self)
 
 
-@dataclass
+@dataclass(eq=False)
 class Session:
     """The tests of one process.
 
@@ -172,16 +172,22 @@ def _leave(report: "Report", folder: Path) -> None:
     report.to_json(path)
 
 
-_current: list[Session] = []  # at most one: the plugin's, else one with the defaults and nothing kept
+_sessions: list[Session] = []  # the last is the one of this process; runs of pytest may be nested
 
 
 def current() -> Session:
-    """The session of this process."""
-    if not _current:
-        _current.append(Session())
-    return _current[0]
+    """The session of this process: the plugin's, else one with the defaults and nothing kept."""
+    if not _sessions:
+        _sessions.append(Session())
+    return _sessions[-1]
 
 
 def begin(session: Session) -> None:
     """Make a session the one of this process."""
-    _current[:] = [session]
+    _sessions.append(session)
+
+
+def end(session: Session) -> None:
+    """Go back to the session before it."""
+    if session in _sessions:
+        _sessions.remove(session)

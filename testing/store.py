@@ -127,8 +127,9 @@ class Store:
     @contextmanager
     def locked(self, name: str) -> Iterator[None]:
         """One process at a time; ends with the process that holds it, however it ends."""
-        self.folder.mkdir(parents=True, exist_ok=True)  # `pytest --cache-clear` may have removed it
-        with (self.folder / f"{name}.lock").open("a") as file:
+        locks = self.folder / "locks"
+        locks.mkdir(parents=True, exist_ok=True)  # `pytest --cache-clear` may have removed it
+        with (locks / name).open("a") as file:
             try:
                 import fcntl
             except ImportError:  # Windows: something may be made twice, never half
