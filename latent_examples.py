@@ -6,8 +6,8 @@ left up to 1; else features that nearly always hold would match every latent. Al
 of the other games.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -60,7 +60,7 @@ class Example:
         position: token of that game.
         ply: moves made there.
         activation: of the latent.
-        holds: whether the latent's best match holds there; None without a match.
+        holds: whether the latent's best match holds there, or what was given in its place; None without either.
     """
 
     game: int
@@ -83,7 +83,7 @@ class LatentExamples:
         top: the strongest positions, strongest first; one a game at most, and no two after the same tokens.
         spread: ordinary positions: those nearest to some quantiles of the activations above 0.
         edges: float64 [bins + 1], of the histogram of activations above 0.
-        counts: int64 [2, bins], positions at which the best match does not hold, and at which it does.
+        counts: int64 [2, bins], positions at which the best match (or `truth`) does not hold, and at which it does.
     """
 
     latent: int
@@ -109,6 +109,7 @@ def latent_examples(
     n_spread: int = 4,
     n_bins: int = 24,
     min_positives: int = 20,
+    truth: Mapping[int, NDArray[np.bool_]] | None = None,
 ) -> list[LatentExamples]:
     """Look at some latents of a dictionary.
 
@@ -124,6 +125,8 @@ def latent_examples(
         n_spread: ordinary positions a latent, at most 4.
         n_bins: of the histogram.
         min_positives: a feature must hold at this many positions of the training games and of the others.
+        truth: by latent, bool [N], what examples and histogram tell in place of its best match, such as where its
+            explanation holds.
 
     Raises:
         KeyError: an unknown group.
@@ -159,7 +162,7 @@ def latent_examples(
         numbers = _best(chosen)[:best]
         chosen = _Ranked(chosen.features[numbers], chosen.thresholds[numbers], chosen.lift[numbers])
     held_out = codes.take(sides[1])
-    view = _View(bed, sides[1], bits_scored[1], known[scored], n_top, n_spread, n_bins)
+    view = _View(bed, sides[1], bits_scored[1], known[scored], n_top, n_spread, n_bins, truth or {})
     return [
         view.of(int(latent), _column(held_out, int(latent)), chosen.features[i], chosen.thresholds[i])
         for i, latent in enumerate(numbers)
@@ -232,6 +235,7 @@ class _View:
         n_top: see `latent_examples`.
         n_spread: likewise.
         n_bins: likewise.
+        truth: likewise.
     """
 
     bed: "Testbed"
@@ -241,6 +245,7 @@ class _View:
     n_top: int
     n_spread: int
     n_bins: int
+    truth: Mapping[int, NDArray[np.bool_]] = field(default_factory=dict[int, NDArray[np.bool_]])
 
     def of(
         self, latent: int, values: NDArray[np.float32], features: NDArray[np.int64], thresholds: NDArray[np.float32]
@@ -250,6 +255,8 @@ class _View:
         pairs = zip(features.tolist(), thresholds.tolist(), strict=True)
         matches = tuple(self._match(f, v, values) for f, v in pairs if np.isfinite(v))
         best = self._label(int(features[0])) if matches else None
+        if latent in self.truth:
+            best = self.truth[latent][self.rows]
         strongest = np.flatnonzero(firing)[np.argsort(-values[firing], kind="stable")]
         top = self._unlike(strongest)
         ordinary = [strongest[int((1 - q) * len(strongest))] for q in _SPREAD[: self.n_spread] if len(strongest)]

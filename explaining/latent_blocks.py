@@ -8,16 +8,22 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ..latent_examples import Example, LatentExamples, latent_examples
+from ..metrics.llm.predicate import evaluate
+from ..metrics.llm.predicate_text import parse
 from ..model_testbed import Testbed
 from ..report import plain
 from ..report_latents import last_tokens
 from ..reporting.latents import explained_block, latents_content
+from ..tasks.facts import facts_of
 
 if TYPE_CHECKING:
     from ..models.dictionary import Dictionary
     from ..testbed_catalogue import AnyTestbed
-    from .result import Explained
+    from .result import Explained, ExplainedLatent
 
 _DIGITS = 5
 _RANK = re.compile(r"^ ?(\d+)([ ()].*)$")
@@ -59,8 +65,10 @@ def latents_of_page(
     if most > 0 and isinstance(bed, Testbed) and (ranked or explained is None):
         numbers = None if explained is None else [one.latent for one in ranked[:most]]
         names = dictionary.latent_names
-        for one in latent_examples(dictionary, bed, numbers, best=most, n_top=n_top, n_spread=n_spread):
-            said[one.latent] = said.get(one.latent, _unexplained(one, names)) | with_positions(one, bed)
+        truth = where_words_hold(ranked[:most], bed)
+        for one in latent_examples(dictionary, bed, numbers, best=most, n_top=n_top, n_spread=n_spread, truth=truth):
+            block = said.get(one.latent, _unexplained(one, names))
+            said[one.latent] = block | with_positions(one, bed, words=one.latent in truth)
     blocks = [_rounded(block) for block in said.values()]
     return latents_content(blocks, dictionary=dictionary.name, testbed=bed.name)
 
@@ -70,9 +78,25 @@ def _unexplained(one: LatentExamples, names: Sequence[str] | None) -> dict[str, 
     return {"latent": one.latent, **_UNSAID, **named}
 
 
-def with_positions(one: LatentExamples, bed: Testbed) -> dict[str, Any]:
-    """The parts of a block that come from positions: rate, matches, histogram and examples."""
-    best = one.matches[0].feature if one.matches else None
+def where_words_hold(explained: "Sequence[ExplainedLatent]", bed: Testbed) -> dict[int, NDArray[np.bool_]]:
+    """Latent -> bool [N], at which positions of the testbed its explanation holds; of those that can be executed."""
+    facts = facts_of(bed)
+    found: dict[int, NDArray[np.bool_]] = {}
+    for one in explained:
+        if one.predicate and not one.failure:
+            found[one.latent] = evaluate(parse(one.predicate, facts.names, tuple(facts.counters)), facts)
+    return found
+
+
+def with_positions(one: LatentExamples, bed: Testbed, *, words: bool) -> dict[str, Any]:
+    """The parts of a block that come from positions: rate, matches, histogram and examples.
+
+    Args:
+        one: what is known of the latent.
+        bed: where.
+        words: whether histogram and examples tell where the explanation holds, and not where the best feature does.
+    """
+    best = one.matches[0].feature if one.matches and not words else None
     examples = [("strongest", e) for e in one.top] + [("ordinary", e) for e in one.spread]
     return {
         "rate": one.n_firing / one.n_positions,
@@ -82,7 +106,8 @@ def with_positions(one: LatentExamples, bed: Testbed) -> dict[str, Any]:
             "without": one.counts[0].tolist(),
             "with": one.counts[1].tolist(),
             "feature": best,
-            "threshold": one.matches[0].threshold if one.matches else None,
+            "words": words,
+            "threshold": one.matches[0].threshold if one.matches and not words else None,
         },
         "examples": [_example(kind, example, bed) for kind, example in examples],
     }

@@ -2,18 +2,6 @@
 {
   const clamp = (x, low, high) => Math.min(Math.max(x, low), high);
 
-  // Round numbers that span the values, about n steps of them.
-  F.spanTicks = (values, n = 4) => {
-    const known = values.filter(F.known);
-    let [low, high] = known.length ? [Math.min(...known), Math.max(...known)] : [0, 1];
-    if (high - low <= 1e-9 * Math.max(Math.abs(high), Math.abs(low), 1e-300)) [low, high] = [Math.min(0, low), Math.max(0, high) || 1];
-    const rough = (high - low) / n;
-    const power = 10 ** Math.floor(Math.log10(rough));
-    const step = [1, 2, 2.5, 5, 10].map((m) => m * power).find((m) => m >= rough * (1 - 1e-9)) || 10 * power;
-    const [first, last] = [Math.floor(low / step + 1e-9), Math.ceil(high / step - 1e-9)];
-    return Array.from({ length: last - first + 1 }, (_, i) => Number(((first + i) * step).toPrecision(12)));
-  };
-
   // Ends of an axis for a metric: its whole range where that is 0 to 1, else what is there. Far controls stay outside.
   F.extent = (metric, own, others = []) => {
     const record = F.metric(metric);
@@ -21,6 +9,7 @@
     if (!held.length) return [0, 1];
     let [low, high] = [Math.min(...held), Math.max(...held)];
     if (record.low === 0 && record.high === 1) return [Math.min(0, low), Math.max(1, high)];
+    if (low === high) return low === 0 ? [0, 1] : [Math.min(low, 0), Math.max(low, 0)];
     const room = (high - low) / 2;
     for (const x of others.filter(F.known)) {
       if (x >= low - room && x <= high + room) [low, high] = [Math.min(low, x), Math.max(high, x)];
@@ -29,18 +18,18 @@
   };
 
   // What is drawn of one value: the span from floor to ceiling, the bar from the floor to the value, the interval.
-  const marks = ({ value, low, high, floor, ceiling }, x, y, thick) => {
+  // A ceiling that is no better than the floor leaves no span.
+  const marks = ({ metric, value, low, high, floor, ceiling }, x, y, thick) => {
     const parts = [];
     const rect = (name, a, b) => {
       const [left, right] = [x(a), x(b)].sort((one, other) => one - other);
       return F.svg("rect", { class: name, x: left, y: y - thick / 2, width: Math.max(right - left, 0.5), height: thick, rx: 1.5 });
     };
-    if (F.known(floor) && F.known(ceiling)) parts.push(rect("b-span", floor, ceiling));
+    if (F.better(metric, ceiling, floor)) parts.push(rect("b-span", floor, ceiling));
     const described = !F.known(floor);
     const start = described ? 0 : floor;
     if (F.known(value)) {
-      const wrong = F.known(ceiling) && !described && (value - start) * (ceiling - start) < 0;
-      parts.push(rect(wrong ? "b-below" : "b-bar", start, value));
+      parts.push(rect(!described && F.better(metric, floor, value) ? "b-below" : "b-bar", start, value));
     }
     for (const [name, bound, other] of [["b-floor", floor, ceiling], ["b-ceiling", ceiling, floor]]) {
       if (!F.known(bound)) continue;
@@ -56,7 +45,7 @@
 
   // A bar for a cell of a table; all bars of a column share their ends.
   F.smallBar = (one, [first, last], said) => {
-    const [width, height] = [132, 20];
+    const [width, height] = [160, 20];
     const x = (v) => 4 + clamp((v - first) / (last - first || 1), 0, 1) * (width - 8);
     return F.svg(
       "svg",
@@ -80,8 +69,8 @@
     const [value, low, high] = own;
     const controls = [...floors, ...ceilings];
     const held = [value, low, high, floor && floor[1], ceiling && ceiling[1], ...(floor ? [] : [0])];
-    const scale = F.spanTicks(F.extent(metric, held, controls.map((row) => row[1])));
-    const [first, last] = [scale[0], scale[scale.length - 1]];
+    const [first, last] = F.extent(metric, held, controls.map((row) => row[1]));
+    const scale = F.ticks(first, last, 4);
     const [width, left, right] = [360, 12, 348];
     const x = (v) => left + clamp((v - first) / (last - first || 1), 0, 1) * (right - left);
     const bottom = controls.length ? 52 : 34;
@@ -101,7 +90,7 @@
       { class: "large-bar", viewBox: `0 0 ${width} ${bottom + 16}`, role: "img", "aria-label": said },
       scale.map((tick) => F.svg("path", { class: "b-grid", d: `M${x(tick)} 6V${bottom}` })),
       scale.map((tick) => F.svg("text", { class: "b-tick", x: clamp(x(tick), 14, width - 14), y: bottom + 13 }, F.tickText(tick))),
-      F.svg("g", {}, F.svg("title", {}, said), marks({ value, low, high, floor: floor && floor[1], ceiling: ceiling && ceiling[1] }, x, 20, 14)),
+      F.svg("g", {}, F.svg("title", {}, said), marks({ metric, value, low, high, floor: floor && floor[1], ceiling: ceiling && ceiling[1] }, x, 20, 14)),
       dots,
     );
   };

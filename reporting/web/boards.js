@@ -101,7 +101,9 @@
     const shown = F.el("div", {});
     const state = { metric: metrics[0], stretched: false, numbers: false };
     const draw = () => {
-      const groups = Object.entries(maps[state.metric]);
+      const order = ((result.groups || {})[state.metric] || []).map(([group]) => group); // keys that are numbers come sorted
+      const place = (group) => (order.includes(Number(group)) ? order.indexOf(Number(group)) : order.length);
+      const groups = Object.entries(maps[state.metric]).sort(([a], [b]) => place(a) - place(b));
       const known = groups.flatMap(([, values]) => values).filter(F.known);
       const [least, most] = known.length ? [Math.min(...known), Math.max(...known)] : [0, 1];
       const ends = state.stretched && most > least ? [least, most] : [Math.min(0, least), Math.max(1, most)];

@@ -117,7 +117,7 @@
           F.el("p", {}, F.metric(metric).question),
           F.el("ul", {}, rows.map((row) => F.el("li", {}, named(row), F.el("b", {}, row.verdict), ". ", row.advice))),
         ]));
-      const tr = F.el("tr", {}, F.el("th", { scope: "row" }, metric), F.el("td", { class: "words" }, verdict), Object.keys(CHECKS).map(cell));
+      const tr = F.el("tr", {}, F.el("th", { scope: "row" }, F.breakable(metric)), F.el("td", { class: "words" }, verdict), Object.keys(CHECKS).map(cell));
       body.append(tr);
     };
 

@@ -18,7 +18,7 @@
     return F.el(
       "article",
       { class: "card headline" },
-      F.el("h4", {}, metric, " ", F.badge(metric, result.testbed)),
+      F.el("h4", {}, F.el("span", {}, F.breakable(metric)), " ", F.badge(metric, result.testbed)),
       F.el("p", { class: "big" }, F.el("b", {}, F.number(value)), " ", F.el("span", { class: "quiet" }, F.interval(low, high))),
       F.el("p", {}, F.sentence(result, metric)),
       F.bar(result, metric),
@@ -60,9 +60,9 @@
         const placed = F.rescaled(result, metric);
         const ends = F.extent(metric, [value, low, high, floor && floor[1], ceiling && ceiling[1], ...(floor ? [] : [0])]);
         return [
-          { show: F.el("span", { title: F.metric(metric).question }, metric), sort: metric },
+          { show: F.el("span", { title: F.metric(metric).question }, F.breakable(metric)), sort: metric },
           { show: [F.number(value), F.marker(result, metric), " ", F.el("small", {}, F.interval(low, high))], sort: value },
-          { show: F.smallBar({ value, low, high, floor: floor && floor[1], ceiling: ceiling && ceiling[1] }, ends, F.said(metric, own, floor, ceiling)), sort: placed },
+          { show: F.smallBar({ metric, value, low, high, floor: floor && floor[1], ceiling: ceiling && ceiling[1] }, ends, F.said(metric, own, floor, ceiling)), sort: placed },
           bound(floor),
           bound(ceiling),
           { show: placed === null ? null : placed.toFixed(2).replace("-", "\u2212"), sort: placed },

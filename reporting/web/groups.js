@@ -17,7 +17,7 @@
         const noisy = F.known(low) && F.known(high) && Math.abs(room) < high - low;
         const placed = room && !noisy && F.known(value) ? (value - floor[1]) / room : null;
         const drawn = F.smallBar(
-          { value, low, high, floor: floor && floor[1], ceiling: ceiling && ceiling[1] },
+          { metric, value, low, high, floor: floor && floor[1], ceiling: ceiling && ceiling[1] },
           ends,
           F.said(name, [value, low, high], floor, ceiling),
         );
@@ -47,6 +47,9 @@
     draw(metrics[0]);
     return [choose, shown];
   };
+
+  // A name that may break after its underscores, and only there.
+  F.breakable = (name) => name.split("_").flatMap((part, i) => (i ? ["_", F.el("wbr"), part] : [part]));
 
   // A labelled select; a list of one needs none.
   F.chooser = (label, names, on, titles = names) => {

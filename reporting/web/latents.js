@@ -9,7 +9,7 @@
   const piece = (square, x, y, cell) =>
     F.svg(
       "text",
-      { class: square === square.toUpperCase() ? "piece white" : "piece black", x: x + cell / 2, y: y + cell * 0.83, "font-size": cell * 0.92 },
+      { class: square === square.toUpperCase() ? "piece white" : "piece black", x: x + cell / 2, y: y + cell * 0.83 },
       GLYPHS[square.toLowerCase()] || square,
     );
 
@@ -45,8 +45,10 @@
 
   const shown = (example, block, testbed) => {
     const board = F.position(example, testbed);
+    const words = (block.histogram || {}).words;
     const best = (block.matches[0] || [])[0];
-    const holds = example.holds === true ? F.el("span", { class: "good" }, "\u2713 ", best) : example.holds === false ? F.el("span", { class: "bad" }, "\u2717 not: ", best) : null;
+    const [yes, no] = words ? ["the words hold", "they do not hold"] : [best, `not: ${best}`];
+    const holds = example.holds === true ? F.el("span", { class: "good" }, `\u2713 ${yes}`) : example.holds === false ? F.el("span", { class: "bad" }, `\u2717 ${no}`) : null;
     return F.el(
       "li",
       {},
@@ -66,7 +68,7 @@
     const exact = ["precision", "recall", "f1"].filter((name) => block[name] && F.known(block[name][0]));
     const scorers = Object.entries(block.scorers || {}).filter(([, [value]]) => F.known(value));
     if (!exact.length && !scorers.length) return null;
-    const [label, left, right, row] = [112, 118, 300, 22];
+    const [label, left, right, row] = [84, 90, 278, 21];
     const x = (v) => left + Math.min(Math.max(v, 0), 1) * (right - left);
     const truth = block.f1 && F.known(block.f1[0]) ? block.f1 : null;
     const height = row * (exact.length + scorers.length) + 20;
@@ -78,7 +80,7 @@
     const said = lines.map((line) => `${line.name} ${F.number(line.value)}${line.exact ? ` ${F.interval(line.low, line.high)}` : F.known(line.shuffled) ? ` (shuffled ${F.number(line.shuffled)})` : ""}`);
     return F.svg(
       "svg",
-      { class: "strip", viewBox: `0 0 400 ${height}`, role: "img", "aria-label": said.join("; ") },
+      { class: "strip", viewBox: `0 0 420 ${height}`, role: "img", "aria-label": said.join("; ") },
       [0, 0.25, 0.5, 0.75, 1].map((tick) => [F.svg("path", { class: "b-grid", d: `M${x(tick)} 0V${bottom}` }), F.svg("text", { class: "b-tick", x: x(tick), y: height - 4 }, F.tickText(tick))]),
       truth && F.known(truth[1]) ? F.svg("rect", { class: "truth-band", x: x(truth[1]), y: 0, width: Math.max(x(truth[2]) - x(truth[1]), 1), height: bottom }) : null,
       truth ? F.svg("path", { class: "truth", d: `M${x(truth[0])} 0V${bottom}` }) : null,
@@ -120,13 +122,14 @@
       above = at;
       return [F.svg("path", { class: "b-grid", d: `M${left} ${at}H${right}` }), F.svg("text", { class: "b-tick end", x: left - 4, y: at + 4 }, level)];
     });
-    const feature = of.feature || "a feature";
+    const [yes, no] = of.words ? ["the words hold", "they do not"] : [`${of.feature || "a feature"} holds`, "it does not"];
+    const limit = F.known(of.threshold) ? ", dashed is the threshold" : "";
     const sum = (counts) => counts.reduce((a, b) => a + b, 0);
-    const said = `Activations above 0: ${sum(of.with)} positions at which ${feature} holds, ${sum(of.without)} others`;
+    const said = `Activations above 0: ${sum(of.with)} positions at which ${yes}, ${sum(of.without)} others`;
     return F.el(
       "div",
       {},
-      F.el("p", { class: "chart-key" }, F.el("span", { class: "swatch h-with" }), `${feature} holds`, F.el("span", { class: "swatch h-without" }), "it does not; heights are square roots, dashed is the threshold"),
+      F.el("p", { class: "chart-key" }, F.el("span", { class: "swatch h-with" }), yes, F.el("span", { class: "swatch h-without" }), `${no}; activations above 0, heights as square roots${limit}`),
       F.svg(
         "svg",
         { class: "histogram", viewBox: `0 0 ${width} 124`, role: "img", "aria-label": said },
@@ -135,7 +138,7 @@
           F.svg(
             "g",
             {},
-            F.svg("title", {}, `${F.number(of.edges[i])} to ${F.number(of.edges[i + 1])}: holds at ${of.with[i]}, not at ${of.without[i]}`),
+            F.svg("title", {}, `${F.number(of.edges[i])} to ${F.number(of.edges[i + 1])}: ${of.with[i]} and ${of.without[i]} positions`),
             column("h-with", i, 0, of.with[i]),
             column("h-without", i, of.with[i], total),
           )),

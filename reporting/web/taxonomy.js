@@ -28,7 +28,7 @@
     const rows = shares.map(([kind, share, low, high]) => [
       { show: [F.el("span", { class: `swatch kind-${kind}`, "aria-hidden": "true" }), kind], sort: kind },
       { show: percent(share), sort: share },
-      F.known(low) && F.known(high) ? `${percent(low)} to ${percent(high)}` : "no interval",
+      { show: F.known(low) && F.known(high) ? F.el("span", { class: "unbroken" }, `${percent(low).replace(" %", "")}\u2013${percent(high)}`) : "no interval", sort: low },
       about[kind],
     ]);
     return F.el(

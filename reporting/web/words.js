@@ -14,13 +14,13 @@
     legal_mass_score: (v) => `With its reconstruction in place the model gives ${percent(v)} of its probability to legal moves.`,
     explained_variance_score: (v) => `It rebuilds the activations with ${percent(v)} of their variance.`,
   };
-  const MOST = 5;
+  const [ENOUGH, MOST] = [3, 6];
 
   F.headlines = (result) => {
     const known = (metric) => result.metrics[metric] && F.known(result.metrics[metric][0]);
     const named = Object.keys(SAYS).filter(known);
     const others = Object.keys(result.metrics).filter((metric) => known(metric) && !SAYS[metric] && F.bounds(result, metric).floor);
-    return [...named, ...others].slice(0, MOST);
+    return named.length < ENOUGH ? [...named, ...others].slice(0, ENOUGH) : named.slice(0, MOST);
   };
 
   F.sentence = (result, metric) => {
@@ -33,13 +33,16 @@
     const { floor, ceiling } = F.bounds(result, metric);
     if (!floor) return "It has no floor: it only describes.";
     const mark = F.marker(result, metric);
-    const won = mark === "*" ? "better than" : mark ? "worse than" : "not told apart from";
-    const against = `Beyond noise it is ${won} its best floor, ${floor[0]} (${F.number(floor[1])})`;
-    const first = mark ? against : `It is ${won} its best floor, ${floor[0]} (${F.number(floor[1])})`;
-    if (!ceiling) return `${first}.`;
+    const named = (row, kind) => `its best ${kind}, ${row[0]} (${F.number(row[1])})`;
+    const against = {
+      "*": `It beats ${named(floor, "floor")}, beyond noise`,
+      "\u25bc": `It is worse than ${named(floor, "floor")}, beyond noise`,
+      "": `It cannot be told apart from ${named(floor, "floor")}`,
+    }[mark];
+    if (!ceiling) return `${against}.`;
     const placed = F.rescaled(result, metric);
-    const way = placed === null ? "" : placed < 0 ? ", and no part of the way to" : placed > 1 ? ", and beyond" : `, and ${percent(placed)} of the way to`;
-    return way ? `${first}${way} its best ceiling, ${ceiling[0]} (${F.number(ceiling[1])}).` : `${first}; its best ceiling is ${ceiling[0]} (${F.number(ceiling[1])}).`;
+    if (mark !== "*" || placed === null) return `${against}. ${named(ceiling, "ceiling").replace("its", "Its").replace(/, /, " is ")}.`;
+    return placed > 1 ? `${against}, and goes beyond ${named(ceiling, "ceiling")}.` : `${against}, and stands ${percent(placed)} of the way to ${named(ceiling, "ceiling")}.`;
   };
 
   const value = (result, metric) => (result.metrics[metric] && F.known(result.metrics[metric][0]) ? result.metrics[metric][0] : null);
@@ -63,7 +66,7 @@
     if (share(result, "absorbed") > 0.05) said.push([`${percent(share(result, "absorbed"))} of the features are absorbed by latents of more special ones. Compare architectures at the same L0: `, code("fiducial sweep"), "."]);
     if (share(result, "merged") > 0.05) said.push([`${percent(share(result, "merged"))} of the features share a latent with another. Compare widths, and an L0 nearer the true one.`]);
     const worst = F.worstGroups(result);
-    if (worst) said.push([`Furthest from their ceiling at ${worst.metric}: ${worst.groups.join(", ")}. Look at their rows below`, Object.keys(result.squares || {}).length ? ", and at their squares on the boards." : "."]);
+    if (worst) said.push([`Furthest from their ceiling at ${worst.metric}: ${worst.groups.join(", ")}. Look at their rows under Feature groups`, Object.keys(result.squares || {}).length ? ", and at their squares under Boards." : "."]);
     const doubted = F.headlines(result).find((metric) => (F.trust(metric, result.testbed) || {}).state === "bad");
     if (doubted) said.push([`${doubted} failed a part of its own certification (${F.trust(doubted, result.testbed).verdict}, on ${F.trust(doubted, result.testbed).testbed}). Read it beside others, and never alone.`]);
     if (!(result.latents || []).length) said.push(["See what its latents fire on: ", code("fiducial explain SAE -o DIR"), ", then ", code("fiducial report DIR"), "."]);
