@@ -14,7 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from . import games, metrics
+    from . import figures, games, metrics
     from .certification import certify
     from .certify_measure import Newcomer
     from .evaluation import evaluate
@@ -35,6 +35,7 @@ __all__ = [
     "Testbed",
     "certify",
     "evaluate",
+    "figures",
     "find_dictionaries",
     "games",
     "load_dictionary",
@@ -65,7 +66,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("games", "metrics"):
+    if name in ("figures", "games", "metrics"):
         return import_module(f".{name}", __name__)
     if name in _HOMES:
         return getattr(import_module(_HOMES[name], __name__), name)
