@@ -5,7 +5,7 @@ from importlib.metadata import entry_points
 
 from ..suggestions import did_you_mean
 from .chess import Chess
-from .contract import check_game
+from .contract import check_counterfactuals, check_game
 from .features import Feature, FeatureSet
 from .ioi import IOI
 from .othello import Othello
@@ -25,6 +25,7 @@ __all__ = [
     "Synthetic",
     "Tokenizer",
     "Transcripts",
+    "check_counterfactuals",
     "check_game",
     "game_names",
     "known_features",

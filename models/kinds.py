@@ -1,7 +1,9 @@
 """How a dictionary was saved, told from the names of its files alone: refusing a slip of the pen takes no library."""
 
-import difflib
 from pathlib import Path
+
+from ..data.assets import asset, list_assets
+from ..suggestions import did_you_mean, either, no_such_file
 
 CONFIG_FILE = "cfg.json"
 WEIGHTS_FILE = "sae_weights.safetensors"
@@ -20,17 +22,25 @@ def kind_of(path_or_release: str | Path, kind: str | None = None) -> str:
         ValueError: an unknown kind, or files that are none.
     """
     if kind is not None and kind not in KINDS:
-        near = difflib.get_close_matches(kind, KINDS, n=1)
-        raise ValueError(f"unknown kind {kind!r}, expected one of {', '.join(KINDS)}{_did_you_mean(near)}")
-    path = Path(path_or_release)
+        raise ValueError(f"unknown kind {kind!r}, expected one of {', '.join(KINDS)}; {did_you_mean(kind, KINDS)}")
+    path = located(path_or_release)
     found = kind or _guess(path, str(path_or_release))
     if found != "release" and not path.exists():
-        raise FileNotFoundError(f"{path} does not exist")
+        raise FileNotFoundError(f"{path} does not exist{no_such_file(path)}")
     return found
 
 
-def _did_you_mean(near: list[str]) -> str:
-    return f"; did you mean {near[0]!r}?" if near else ""
+def located(path_or_release: str | Path) -> Path:
+    """Where a dictionary lies: a path as it is, or the place of one that ships, named as in `othello-6x6/topk`."""
+    path = Path(path_or_release)
+    if not path.exists() and path.as_posix() in shipped_dictionaries():
+        return asset(path.as_posix())
+    return path
+
+
+def shipped_dictionaries() -> list[str]:
+    """Names of the SAEs that ship, such as `othello-6x6/topk`."""
+    return [name for name, entry in list_assets().items() if entry["kind"] == "sae_lens"]
 
 
 def _guess(path: Path, text: str) -> str:
@@ -50,10 +60,15 @@ def _guess(path: Path, text: str) -> str:
             ".safetensors or .pt, or give kind, one of " + ", ".join(KINDS)
         )
     if "/" in text and path.parent.is_dir():  # in a folder that is there, so a slip of the pen rather than a release
-        near = difflib.get_close_matches(path.name, [p.name for p in path.parent.iterdir()], n=1)
-        raise FileNotFoundError(f"{text} does not exist{_did_you_mean(near)}")
+        raise FileNotFoundError(f"{text} does not exist{no_such_file(path)}")
     if path.is_absolute() or text.startswith((".", "~")) or "/" not in text:
-        raise FileNotFoundError(f"{text} does not exist, and a sae_lens release is written release/sae_id")
+        ships = [name for name in shipped_dictionaries() if name.endswith(f"/{text}")]
+        ships += [name for name in shipped_dictionaries() if name.startswith(f"{text.rstrip('/')}/")]
+        hint = f"; did you mean {either(ships[:3])}, which ship?" if ships else no_such_file(path)
+        raise FileNotFoundError(f"{text} does not exist, and a sae_lens release is written release/sae_id{hint}")
+    owners = {name.partition("/")[0] for name in shipped_dictionaries()}
+    if text.partition("/")[0] in owners:  # of a testbed, so a slip of the pen rather than a release
+        raise FileNotFoundError(f"no SAE named {text} ships; {did_you_mean(text, shipped_dictionaries())}")
     return "release"
 
 

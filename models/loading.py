@@ -15,7 +15,7 @@ from pathlib import Path
 
 from .controls import identity_dictionary
 from .dictionary import Dictionary
-from .kinds import KINDS, kind_of
+from .kinds import KINDS, kind_of, located
 from .loading_dictionary_learning import convert_dictionary_learning
 from .loading_files import build_sae
 from .loading_openai import convert_openai
@@ -29,7 +29,7 @@ def load_dictionary(path_or_release: str | Path, kind: str | None = None, *, nam
     """Read a dictionary from disk, or a sae_lens release by name.
 
     Args:
-        path_or_release: a folder, a file, or `release/sae_id`. Something that exists is never taken for a release.
+        path_or_release: a folder, a file, a shipped one such as `othello-6x6/topk`, or `release/sae_id`. Something that exists is never taken for a release.
         kind: one of `KINDS`; guessed from the files if None.
         name: of the dictionary; by default the name of the folder or file, or the release.
 
@@ -44,7 +44,7 @@ def load_dictionary(path_or_release: str | Path, kind: str | None = None, *, nam
     kind = kind_of(path_or_release, kind)
     if kind == "release":
         return load_release(str(path_or_release), name)
-    path = Path(path_or_release)
+    path = located(path_or_release)
     if kind in ("sae_lens", "dictionary_learning"):
         folder = path if path.is_dir() else path.parent
         label = name or folder.resolve().name
