@@ -225,11 +225,9 @@ def _shipped(name: str | None, bed: "AnyTestbed") -> "Dictionary":
     if not known:
         raise ValueError(f"no SAEs ship with {bed.name}")
     if name is not None and name not in known:
-        from difflib import get_close_matches
+        from .suggestions import did_you_mean
 
-        close = get_close_matches(str(name), known, n=2)
-        hint = f"did you mean {' or '.join(close)}?" if close else f"there are {', '.join(known)}"
-        raise KeyError(f"no SAE {name!r} ships with {bed.name}; {hint}")
+        raise KeyError(f"no SAE {name!r} ships with {bed.name}; {did_you_mean(str(name), known)}")
     key = ("shipped SAE", name or known[0])
     if key not in bed.cache:
         bed.cache[key] = dictionary_of(name or known[0], bed)

@@ -218,19 +218,20 @@ class KeptBounds:
         return known
 
 
-def kept_testbed(
-    name: str | None, *, games: int, seed: int, store: Store, device: str = "cpu", **options: Any
-) -> AnyTestbed:
+def kept_testbed(name: Any, *, games: int, seed: int, store: Store, device: str = "cpu", **options: Any) -> AnyTestbed:
     """A testbed whose slow parts are kept; arguments as in `fiducial.testbed`.
 
     Games and activations are kept of testbeds that ship; of a model of yours, and at other sites, references and the
     scores of floors and ceilings are.
     """
-    name = DEFAULT_TESTBED if name is None else str(name)
-    if not options:
-        check_testbed(name)
-    if options or name not in SPECS:
+    if name is None and not options:
+        name = DEFAULT_TESTBED
+    if options or not isinstance(name, str):
         bed = testbed(name, n_games=games, seed=seed, device=device, **options)
+        return _with_kept(bed, _place_of(bed), store)
+    check_testbed(name)
+    if name not in SPECS:
+        bed = testbed(name, n_games=games, seed=seed, device=device)
         return bed if name.startswith(SEALED) else _with_kept(bed, _place_of(bed), store)
     spec = SPECS[name]
     path = asset(spec.model)
@@ -314,13 +315,24 @@ def _kept_reference(fitted: Any, bed: AnyTestbed, facts: Mapping[str, Any], stor
 
 
 def _place_of(bed: AnyTestbed) -> dict[str, Any]:
-    """Everything that scores on a testbed depend on, for one whose model is there already."""
+    """Everything that scores on a testbed depend on, for one that is there already.
+
+    Rows and labels are part of it: rules of a world of yours may change without its version.
+    """
     facts = {**_common(bed.device, bed.seed), "testbed": bed.name, "games": bed.n_games, "hook": bed.hook}
     if isinstance(bed, SyntheticTestbed):
-        about = {"rules": bed.world.version, "rows": bed.rows_per_game}
-        return {**facts, **about, "world": json.dumps(bed.config, sort_keys=True, default=str)}
-    game = {"game": bed.game.name, "rules": bed.game.version, "vocabulary": bed.game.features.digest}
-    return {**facts, **game, "model": model_sha256(bed.model)}
+        content = (bed.x.numpy(), bed.sample.labels, bed.true_directions.numpy(), bed.owner)
+        return {**facts, "rules": bed.world.version, "rows": bed.rows_per_game, "content": _sha256(*content)}
+    content = (bed.transcripts.tokens, bed.transcripts.labels, bed.transcripts.scored)
+    game = {"game": bed.game.name, "rules": bed.game.version, "vocabulary": bed.features.digest}
+    return {**facts, **game, "model": model_sha256(bed.model), "content": _sha256(*content)}
+
+
+def _sha256(*arrays: Any) -> str:
+    told = hashlib.sha256()
+    for array in arrays:
+        told.update(f"{array.dtype} {array.shape}".encode() + np.ascontiguousarray(array).tobytes())
+    return told.hexdigest()
 
 
 def _common(device: str, seed: int) -> dict[str, Any]:

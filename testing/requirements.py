@@ -1,14 +1,14 @@
 """What a test asks of a score: which number, at least or at most what, on a bound of its interval or on its value."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any, Literal
 
 from ..metrics import METRICS
 from ..metrics.score import Score
 from ..report_compare import interval_text, number
+from ..suggestions import did_you_mean
 
 By = Literal["bound", "value"]
 BY = ("bound", "value")
@@ -88,9 +88,7 @@ def required(metric: str, asked: Any) -> Requirement:
         ValueError: a lone number for a metric without a good direction, or a number that the metric cannot have.
     """
     if metric not in METRICS:
-        close = get_close_matches(metric, METRICS, n=3)
-        hint = f"did you mean {' or '.join(close)}?" if close else "`fiducial metrics` lists them"
-        raise KeyError(f"no metric named {metric!r}; {hint}")
+        raise KeyError(f"no metric named {metric!r}; {did_you_mean(metric, METRICS)}")
     record = METRICS[metric]
     if isinstance(asked, tuple | list):
         if len(asked) != 2 or all(end is None for end in asked):
@@ -154,7 +152,7 @@ def group_misses(score: Score, asked: Mapping[str, float], by: By) -> list[Miss]
     found: list[Miss] = []
     for group, limit in asked.items():
         if group not in score.groups:
-            raise KeyError(_unknown(f"{score.metric} has no group {group!r}", group, score.groups))
+            raise KeyError(f"{score.metric} has no group {group!r} here; {did_you_mean(group, score.groups)}")
         one = required(score.metric, limit)
         one = Requirement(score.metric, f"group {group}", one.at_least, one.at_most)
         low, high = score.group_intervals.get(group, (math.nan, math.nan))
@@ -175,7 +173,7 @@ def feature_misses(score: Score, asked: Mapping[str, float | None], by: By) -> l
     found: list[Miss] = []
     for name, limit in asked.items():
         if name not in place:
-            raise KeyError(_unknown(f"{score.metric} has no feature {name!r}", name, place))
+            raise KeyError(f"{score.metric} has no feature {name!r} here; {did_you_mean(name, place)}")
         row = place[name]
         if "rare" in table and table["rare"][row]:
             raise ValueError(
@@ -189,12 +187,3 @@ def feature_misses(score: Score, asked: Mapping[str, float | None], by: By) -> l
         if (short := miss(one, float(table["value"][row]), low, high, by, floor)) is not None:
             found.append(short)
     return found
-
-
-def _unknown(complaint: str, name: str, known: Iterable[str]) -> str:
-    names = list(known)
-    close = get_close_matches(name, names, n=3)
-    listed = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
-    return (
-        f"{complaint}; did you mean {' or '.join(map(repr, close))}?" if close else f"{complaint}; there are {listed}"
-    )

@@ -16,6 +16,7 @@ from ..models.loading import load_dictionary
 from ..models.sae_dictionary import SAEDictionary
 from ..report import Report
 from ..scoring import FAMILIES, FAMILY_OF, check_metrics
+from ..suggestions import did_you_mean
 from ..synthetic_testbed import SyntheticTestbed
 from ..testbed_catalogue import AnyTestbed, Testbed
 from .kept_testbed import kept_scores
@@ -96,13 +97,9 @@ def dictionary_of(sae: Any, bed: AnyTestbed | None = None) -> Dictionary:
 
 
 def _no_such_sae(name: str, bed: AnyTestbed | None) -> str:
-    from difflib import get_close_matches
-
     shipped = list(bed.spec.dictionaries) if isinstance(bed, Testbed) else []
-    close = get_close_matches(name, shipped, n=2)
     where = bed.name if bed is not None else "no testbed"
-    hint = f"did you mean {' or '.join(close)}?" if close else f"there are {', '.join(shipped) or 'none'}"
-    return f"no file or folder {name}, and no SAE of that name ships with {where}; {hint}"
+    return f"no file or folder {name}, and no SAE of that name ships with {where}; {did_you_mean(name, shipped)}"
 
 
 def _scored_on(dictionary: Dictionary, bed: AnyTestbed, asked: list[str], seed: int) -> Report:

@@ -92,7 +92,7 @@ def write_page(folder: Path | None, page: Path) -> str:
             continue
     if not reports:
         return f"no page written to {page}: no test asked for a score"
-    from ..report_html import write_html
+    from ..reporting.page import write_html
 
     try:
         write_html(reports, page)
