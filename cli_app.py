@@ -103,13 +103,14 @@ COLUMNS = (
 
 def finish(reports: Sequence[Any], out: Path, *, extra: str = "") -> None:
     """Write the results and the page (with more of it, as HTML), and print a table a testbed."""
-    from .report_html import write_html
     from .report_table import compare
+    from .reporting.page import write_html
+    from .reporting.read import latents_in
 
     out.mkdir(parents=True, exist_ok=True)
     for report in reports:
         report.to_json(out / f"{file_name(report)}.json")
-    write_html(reports, out / "report.html", extra=extra)
+    write_html(reports, out / "report.html", explanations=latents_in(out), extra=extra)
     for name in dict.fromkeys(report.testbed for report in reports):
         here = [report for report in reports if report.testbed == name]
         shown = [metric for metric in COLUMNS if metric in here[0].scores]

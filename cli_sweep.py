@@ -27,7 +27,7 @@ def sweep(
 ) -> None:
     """Score SAEs on testbeds with several seeds; what is there is not computed again, after whatever interruption."""
     hush(quiet)
-    from .report_html import write_html
+    from .reporting.page import write_html
     from .sweeps.plan import read_plan
     from .sweeps.processes import ProcessPool, default_workers
     from .sweeps.run import SHARED, kept

@@ -126,7 +126,7 @@ class Report:
 
     def to_html(self, path: str | os.PathLike[str]) -> Path:
         """Write one self-contained page about this report; several reports share one with `write_html`."""
-        from .report_html import write_html
+        from .reporting.page import write_html
 
         return write_html([self], path)
 

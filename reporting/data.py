@@ -290,4 +290,3 @@ def _warnings(reports: Sequence[Report], places: Sequence[str]) -> list[str]:
             at = found.setdefault(warning, {})
             at[place] = at.get(place, 0) + 1
     return [f"{', '.join(where)}: {warning}" for warning, where in found.items()]
-

@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 
 from ..metrics.score import Score
 from ..report import Report
-from ..report_compare import interval_text, lower_is_better, marker, number, standing
+from ..report_compare import better, interval_text, lower_is_better, marker, number, standing
 
+_MOST = 5  # testbeds that get a sentence
 # The first of these that a report has speaks for it; each with what its number is about.
 _SPEAKS = {
     "recovery_score": "recovers the true features",
@@ -18,16 +19,16 @@ _SPEAKS = {
 
 
 def headline(testbeds: Mapping[str, Sequence[Report]]) -> list[str]:
-    """Sentences about all reports, by testbed: at most one a testbed and one more for each of the first three."""
+    """Sentences about all reports: the first says how many, then one a testbed, those with most results first."""
     reports = [report for of in testbeds.values() for report in of]
     if len(reports) == 1:
         return _one(reports[0])
-    said = [f"{len(reports)} results on {_places(list(testbeds))}."]
-    for name, of in list(testbeds.items())[:3]:
-        if sentence := _best(name, of):
-            said.append(sentence)
-    if len(testbeds) > 3:
-        said.append(f"{len(testbeds) - 3} more testbeds stand in the chart.")
+    ordered = sorted(testbeds.items(), key=lambda item: -len(item[1]))
+    where = ordered[0][0] if len(ordered) == 1 else f"{len(ordered)} testbeds"
+    said = [f"{len(reports)} results on {where}: how much of a known truth each dictionary found."]
+    said += [sentence for name, of in ordered[:_MOST] if (sentence := _best(name, of))]
+    if len(ordered) > _MOST:
+        said.append(f"{len(ordered) - _MOST} more testbeds stand in the chart.")
     return said
 
 
@@ -35,10 +36,6 @@ def main_metric(report: Report) -> str | None:
     """The metric that speaks for a report; None if it has none with bounds."""
     known = [name for name in _SPEAKS if name in report.scores and not math.isnan(report.scores[name].value)]
     return known[0] if known else next((key for key, score in report.scores.items() if score.floors), None)
-
-
-def _places(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{len(names)} testbeds"
 
 
 def _one(report: Report) -> list[str]:
@@ -50,9 +47,11 @@ def _one(report: Report) -> list[str]:
     said = [f"{report.dictionary} {how} of {report.testbed} with {metric} {_value(score)}{_between(score)}."]
     won = {"*": "better than its best floor beyond noise", "▼": "worse than its best floor beyond noise"}
     bounded = [one for one in report.scores.values() if one.floors]
-    better = sum(marker(one) == "*" for one in bounded)
+    n_better = sum(marker(one) == "*" for one in bounded)
     verdict = won.get(marker(score), "not told apart from its best floor")
-    said.append(f"That is {verdict}; {better} of {len(bounded)} scores with a floor are better than theirs.")
+    said.append(
+        f"That is {verdict}; {n_better} of {len(bounded)} scores with a floor are better than theirs beyond noise."
+    )
     return said
 
 
@@ -72,9 +71,10 @@ def _best(testbed: str, reports: Sequence[Report]) -> str | None:
     top = (min if lower else max)(scored, key=lambda report: report.scores[metric].value)
     score = top.scores[metric]
     beyond = sum(marker(report.scores[metric]) == "*" for report in scored)
-    told = f"{beyond} of {len(scored)} are better than their best floor beyond noise"
-    who = f"On {testbed}, {top.dictionary} leads" if len(scored) > 1 else f"On {testbed} there is {top.dictionary}"
-    return f"{who} with {metric} {_value(score)}{_between(score)}; {told}."
+    floored = sum(bool(report.scores[metric].floors) for report in scored)
+    told = f" {beyond} of {floored} are better than their best floor beyond noise." if floored else ""
+    who = f"{testbed}: {top.dictionary} leads" if len(scored) > 1 else f"{testbed}: {top.dictionary}"
+    return f"{who} with {metric} {_value(score)}{_between(score)}.{told}"
 
 
 def _value(score: Score) -> str:
@@ -82,11 +82,12 @@ def _value(score: Score) -> str:
 
 
 def _between(score: Score) -> str:
-    """The bounds of a score in words."""
+    """The best bounds of a score in words, and on which side of them it stands."""
     at = standing(score)
-    parts: list[str] = []
-    if at.floor is not None:
-        parts.append(f"floor {number(at.floor_value)} ({at.floor})")
-    if at.ceiling is not None:
-        parts.append(f"ceiling {number(at.ceiling_value)} ({at.ceiling})")
-    return f", between {' and '.join(parts)}" if len(parts) == 2 else f", {parts[0]}" if parts else ""
+    floor = f"best floor {number(at.floor_value)} ({at.floor})" if at.floor is not None else ""
+    ceiling = f"best ceiling {number(at.ceiling_value)} ({at.ceiling})" if at.ceiling is not None else ""
+    if floor and better(score, at.floor_value, score.value):
+        return f", which is on the wrong side of its {floor}" + (f"; {ceiling}" if ceiling else "")
+    if floor and ceiling and not better(score, score.value, at.ceiling_value):
+        return f", between its {floor} and its {ceiling}"
+    return "".join(f"; {bound}" for bound in (floor, ceiling) if bound)

@@ -12,8 +12,11 @@ _FIRST = ("l0", "coverage", "reconstruction", "recovery_score", "edit_success_sc
 
 
 def sentences(headline: Sequence[str]) -> str:
-    """The headline as a paragraph."""
-    return f'<p class="headline">{" ".join(map(escape, headline))}</p>'
+    """The headline: its first sentence, then the others as a list if there are several."""
+    first, *others = map(escape, headline)
+    if len(others) < 2:
+        return f'<p class="headline">{" ".join((first, *others))}</p>'
+    return f'<p class="headline">{first}</p><ul class="headline">{"".join(f"<li>{one}</li>" for one in others)}</ul>'
 
 
 def overview(data: Mapping[str, Any]) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..report import Report
 from .certificates import is_certificate
-from .latents import is_latents, latents_from, merge
+from .latents import SUFFIX, is_latents, latents_from, merge
 
 REPORT = "fiducial report"
 _NAMED = 3  # paths in a sentence
@@ -107,6 +107,21 @@ def read(files: Iterable[tuple[Path, str]], told: Callable[[Path], None] = lambd
             f"certificate(s), {len(found.explanations)} explained latent(s) and, of other programs, {foreign}"
         )
     return found
+
+
+def latents_in(folder: Path) -> list[dict[str, Any]]:
+    """Explained latents that lie beside results; a damaged file is passed over, for what was scored is not lost by it.
+
+    Args:
+        folder: of results; only itself is searched.
+    """
+    blocks: list[dict[str, Any]] = []
+    for path in sorted(folder.glob(f"*{SUFFIX}")):
+        try:
+            blocks += latents_from(_content(path), str(path))
+        except ValueError:
+            continue
+    return merge(blocks)
 
 
 def _content(path: Path) -> Any:

@@ -126,7 +126,7 @@
   };
 
   // A band from the lowest to the highest bound with its name, and a tick at each where they differ.
-  const drawBound = (role, rows, { x, y, left, right, top, bottom, along }) => {
+  const drawBound = (role, rows, { x, y, left, right, top, bottom, along, points }) => {
     if (!rows.length) return [];
     const values = rows.map(([value]) => value);
     const [low, high] = [Math.min(...values), Math.max(...values)];
@@ -139,9 +139,14 @@
     const beyond = y.at(high) > bottom + 1 ? "\u2193 " : y.at(low) < top - 1 ? "\u2191 " : "";
     const [a, b] = [place(y.at(high)), place(y.at(low))];
     const under = role === "floor" ? b + 14 < bottom - 2 : a - 6 < top + 10;
+    // the words stand at the end of the line that hides fewer marks
+    const line = under ? b + 10 : a - 10;
+    const hidden = (from, to) => points.filter((p) => p.x > from && p.x < to && Math.abs(p.y - line) < 12).length;
+    const long = 6.6 * short.length + 16;
+    const atLeft = hidden(left, left + long) < hidden(right - long, right);
     const text = F.svg(
       "text",
-      { class: `bound ${role}`, x: right - 4, y: under ? b + 14 : a - 6, "text-anchor": "end" },
+      { class: `bound ${role}`, x: atLeft ? left + 6 : right - 4, y: under ? b + 14 : a - 6, "text-anchor": atLeft ? "start" : "end" },
       beyond + short,
     );
     const parts = [];
@@ -196,7 +201,9 @@
     }
     svg.append(F.svg("path", { class: "axis", d: `M${left} ${top}V${bottom}H${right}` }));
     const along = new Map(readings.map((one) => [one.result, one.along[0]]));
-    const frame = { x: xScale, y: yScale, left, right, top, bottom, along };
+    const points = readings.map((one) => ({ ...one, x: xScale.at(one.along[0]), y: yScale.at(one.reading[0]) }));
+    points.sort((a, b) => a.x - b.x || a.y - b.y);
+    const frame = { x: xScale, y: yScale, left, right, top, bottom, along, points };
     const [labels, shapes] = [[], []]; // words stand above the marks, bands below them
     for (const role of ["ceiling", "floor"]) {
       for (const part of drawBound(role, bounds[role], frame)) (part.tagName === "text" ? labels : shapes).push(part);
@@ -206,8 +213,6 @@
     const own = F.svg("g", { class: "owns" });
     const marks = F.svg("g", { class: "marks" });
     const ring = F.svg("circle", { class: "ring", r: r + 5, visibility: "hidden" });
-    const points = readings.map((one) => ({ ...one, x: xScale.at(one.along[0]), y: yScale.at(one.reading[0]) }));
-    points.sort((a, b) => a.x - b.x || a.y - b.y);
     svg.append(...runs(points), own, whiskers, marks, ring, ...labels);
     points.forEach((point, i) => {
       const { result, reading } = point;

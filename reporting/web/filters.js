@@ -33,7 +33,7 @@
     high: null,
     width: null,
     hidden: new Set(),
-    finished: false,
+    finished: all.some((one) => one.step !== null) && all.some((one) => one.step === null),
     text: "",
   };
 
@@ -195,7 +195,10 @@
         parts.high.placeholder = F.number(Math.max(...sparse));
       }
       const n = F.shown().length;
-      count.textContent = n === here.length ? `${n} results` : `${n} of ${here.length} results`;
+      const early = state.finished ? here.filter((one) => one.step !== null).length : 0;
+      count.textContent =
+        (n === here.length ? `${n} results` : `${n} of ${here.length} results`) +
+        (early ? `, ${early} checkpoints of training left out` : "");
       reset.hidden = n === here.length;
     };
     F.onchange(refresh);

@@ -1,6 +1,6 @@
 // The table of the results that the filters leave, its rows lead to each SAE; saving it, and the chart, as files.
 {
-  const FIRST = 100; // rows drawn at once; the others come when they are asked for
+  const FIRST = 30; // rows drawn at once; the others come when they are asked for
   const ALSO = ["coverage", "reconstruction", "recovery_score", "explained_variance_score", "legal_top1_score", "edit_success_score"];
   const chosen = new Set(); // for setting side by side
   let whole = false;

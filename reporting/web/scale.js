@@ -22,7 +22,7 @@
       }
     }
     const tens = found.filter((value) => Math.abs(Math.log10(value) % 1) < 1e-9);
-    return found.length > n && tens.length > 1 ? tens : found.length > 1 ? found : F.ticks(low, high, n);
+    return found.length > n && tens.length > 1 ? tens : found.length > 2 ? found : F.ticks(low, high, n);
   };
 
   // Shortest text of a tick.
