@@ -2,6 +2,7 @@
 # pyright: reportUnknownArgumentType=false
 """SAEBench's absorption scores: the published rates of many properties, in its names, and of first letters.
 
+Question      How much of a property is written by latents other than those that stand for it, in the published form?
 Equations     `absorption_published.py`; of each property the sum over its samples divided by their number, then the
               mean over properties whose probe has F1 > .6 on the reporting rows
   absorption_fraction_saebench_error, absorption_full_saebench_error   the two rates under names of this catalogue
@@ -261,6 +262,15 @@ def first_letter_absorption(
     Raises:
         TypeError: arguments that are not arrays.
         ValueError: arrays that do not fit, or a word that is not of letters.
+
+    Examples:
+        >>> import numpy as np
+        >>> from string import ascii_lowercase
+        >>> words = [a + b + c for a in ascii_lowercase for b in "aeiou" for c in "klmn"]
+        >>> first = np.array([[word[0] == letter for letter in ascii_lowercase] for word in words]) * 1.0
+        >>> scores = first_letter_absorption(first, words, x=first, directions=np.eye(26), n_resamples=20)
+        >>> scores["mean_full_absorption_score"].value, scores["mean_num_split_features"].value  # all is well
+        (0.0, 1.0)
     """
     codes = as_codes(latents)
     plain = [word.strip().lower() for word in words]

@@ -130,6 +130,18 @@ def board_approximation(
     Raises:
         TypeError: arguments that are not arrays.
         ValueError: shapes or dtypes that do not fit, NaN or infinity, or fewer than two games.
+
+    Examples:
+        >>> import numpy as np
+        >>> allowed = np.tile([[True, True, False, False], [False, False, True, True]], (10, 1))  # 20 rows, 4 tokens
+        >>> clean, blind = 3.0 * allowed, np.zeros((20, 4))  # logits with the site, and with its mean in its place
+        >>> games = np.arange(20) // 2
+        >>> scores = board_approximation(clean, clean, blind, blind, allowed, game_id=games)  # a perfect dictionary
+        >>> scores["legal_move_sufficiency_score"].value, scores["legal_move_necessity_score"].value
+        (1.0, 1.0)
+        >>> scores = board_approximation(clean, blind, blind, clean, allowed, game_id=games)  # one that writes nothing
+        >>> scores["legal_move_sufficiency_score"].value, scores["legal_move_necessity_score"].value
+        (0.0, 0.0)
     """
     prepared = prepare_boards(clean, mean_ablated, allowed, game_id=game_id, targets=targets)
     return prepared.scores(reconstructed, error_only, n_resamples=n_resamples, seed=seed)

@@ -12,6 +12,11 @@ Conventions   A read-out is anything that names a value per prompt: a probe, a s
               patch`: what natural counterfactual activations score, since read-outs waver. Intervals resample games.
               1 is natural for off_manifold_error; below 1 is possible, as the mean activation lies close to many.
 References    Huang et al. 2024, arXiv 2402.17700 (RAVEL: cause and isolation); Li et al. 2023, arXiv 2210.13382.
+Differences from published code
+              1. RAVEL asks a language model about the other attributes of an entity. Here read-outs of the edited
+                 activation say them (or the model, where the caller hands in its answers), with the agreement of
+                 another prompt as floor and that of the full patch as ceiling.
+              2. off_manifold_error is ours.
 """
 
 from collections.abc import Mapping

@@ -151,6 +151,19 @@ def core_behaviour(
     Raises:
         TypeError: arguments that are not arrays.
         ValueError: shapes or dtypes that do not fit, rows that are not log-probabilities, or fewer than two games.
+
+    Examples:
+        >>> import numpy as np
+        >>> allowed = np.tile([[True, True, False, False], [False, False, True, True]], (10, 1))  # 20 rows, 4 tokens
+        >>> clean = np.log(np.where(allowed, 0.45, 0.05))  # the model knows which tokens are allowed
+        >>> blind = np.log(np.full((20, 4), 0.25))  # without the activation it does not
+        >>> games = np.arange(20) // 2
+        >>> faithful = core_behaviour(clean, clean, blind, blind, allowed, games)
+        >>> useless = core_behaviour(clean, blind, blind, blind, allowed, games)
+        >>> faithful["kl_recovered_mean_score"].value, useless["kl_recovered_mean_score"].value
+        (1.0, 0.0)
+        >>> useless["legal_top1_score"].value
+        0.5
     """
     prepared = prepare_behaviour(clean_logprobs, zero_logprobs, mean_logprobs, allowed, game_id, targets=targets)
     return prepared.scores(sae_logprobs, n_resamples=n_resamples, seed=seed)

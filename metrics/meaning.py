@@ -97,6 +97,15 @@ def meaning(
         KeyError: a missing array.
         TypeError: not arrays.
         ValueError: arrays that do not fit, NaN or infinity.
+
+    Examples:
+        >>> import numpy as np
+        >>> one, none = np.ones(4), np.zeros(4, int)
+        >>> differences = {"clean": 4 * one, "kept": 4 * one, "mean_ablated": one, "removed": one}
+        >>> choices = {"edited": np.array([1, 1, 1, 0]), "patched": np.array([1, 1, 1, 1]), "unedited": none}
+        >>> scores = meaning(differences, choices, n_resamples=20)  # three edits of four do what the patch does
+        >>> scores["aware_edit_success_score"].value, scores["explained_sufficiency_score"].value
+        (0.75, 1.0)
     """
     causal = approximation(
         differences["clean"],

@@ -94,6 +94,20 @@ def meta_structure(
     Raises:
         TypeError: arguments that are not arrays.
         ValueError: arrays that do not fit, or no training.
+
+    Examples:
+        >>> import numpy as np
+        >>> def two_components(rows, n_latents, seed):  # stands for the small SAE that is trained on the directions
+        ...     u, s, v = np.linalg.svd(rows, full_matrices=False)
+        ...     return (u[:, :2] * s[:2]) @ v[:2]
+        ...
+        >>> rng = np.random.default_rng(0)
+        >>> latents, random = np.ones((4, 40)), rng.normal(size=(40, 16))
+        >>> composed = rng.normal(size=(40, 2)) @ rng.normal(size=(2, 16))  # 40 directions made of two
+        >>> round(meta_structure(latents, composed, rebuild=two_components)["meta_structure_error"].value, 3)
+        1.0
+        >>> abs(meta_structure(latents, random, rebuild=two_components)["meta_structure_error"].value) < 0.1
+        True
     """
     codes = as_codes(latents)
     plain = checked_matrix(directions, "directions")

@@ -100,6 +100,15 @@ def occlusion(
     Raises:
         KeyError: an attribute without a variance share or an effect.
         ValueError: arrays that do not fit, no value frequent enough, or no `train` where it is needed.
+
+    Examples:
+        >>> import numpy as np
+        >>> name, order = np.arange(60) % 3, np.arange(60) // 3 % 2
+        >>> shared = dict(variance_shares={"name": 0.6, "order": 0.2}, train=np.arange(60) < 30, n_resamples=20)
+        >>> latents = np.eye(3)[name]  # a latent for each name, none for the order
+        >>> scores = occlusion(latents, {"name": name, "order": order}, np.arange(60), **shared)
+        >>> scores["found_values_score"].value, scores["occlusion_error"].value
+        (0.5, 1.0)
     """
     codes = as_codes(latents)
     games = as_games(game_id, codes.n_rows)

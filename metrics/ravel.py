@@ -157,6 +157,16 @@ def ravel(
     Raises:
         TypeError: latents that are neither codes nor an array.
         ValueError: shapes that do not fit, no reconstructions for the published protocol, or one that is unknown.
+
+    Examples:
+        >>> import numpy as np
+        >>> from fiducial.metrics.ravel_pairs import ravel_task
+        >>> held = np.random.default_rng(0).random((600, 2)) < 0.5  # two attributes, written along two axes
+        >>> games = np.repeat(np.arange(20), 30)
+        >>> task = ravel_task(held * 1.0, held.astype(int), (2, 2), game_id=games, train=games < 10)
+        >>> perfect, dead = ravel(held * 1.0, np.eye(2), task), ravel(np.zeros((600, 2)), np.eye(2), task)
+        >>> perfect["ravel_score"].value, dead["ravel_score"].value  # .5 is what exchanges nothing
+        (1.0, 0.5)
     """
     codes, rows = unit_codes(latents, directions)
     if codes.n_rows != len(task.x) or rows.shape[1] != task.x.shape[1]:

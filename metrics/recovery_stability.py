@@ -4,6 +4,9 @@ Equations     pairwise_mcc      mean |cos| over the one-to-one matching of two d
                                 divided by the larger number of latents: a latent without a partner counts 0
               subspace_overlap  |A^T B|^2 / r, where A and B are the r leading principal directions of the two
                                 dictionaries (of the rows at length 1, not centred): 1 for the same subspace
+Conventions   All pairs of the dictionaries weigh alike. Rows are brought to length 1; by default cosines count without
+              their sign. The rank r is half of d unless given. Intervals of pairwise_mcc resample latents of the larger
+              dictionary with the matching held; that of subspace_overlap is the range over pairs.
 Chance        Random Gaussian directions of the same shapes, `n_nulls` pairs of them; r / d for subspaces, exactly.
               Values are (raw - chance) / (1 - chance).
 References    PW-MCC: Song et al. 2025, arXiv 2505.20254. Unstable latents, stable subspaces: arXiv 2606.12138.
@@ -113,6 +116,14 @@ def subspace_overlap(directions: Sequence[Any], rank: int | None = None) -> Scor
     Raises:
         TypeError: not arrays.
         ValueError: fewer than two, different d, or a rank out of range.
+
+    Examples:
+        >>> import numpy as np
+        >>> axes = np.eye(6)
+        >>> subspace_overlap([axes[:2], axes[1::-1]], rank=2).value  # the same plane
+        1.0
+        >>> round(subspace_overlap([axes[:2], axes[2:4]], rank=2).value, 3)  # planes at right angles, below chance
+        -0.5
     """
     checked = _checked(directions)
     d = checked[0].shape[1]

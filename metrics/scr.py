@@ -272,6 +272,18 @@ def scr(
     Raises:
         TypeError: arguments that are not arrays.
         ValueError: shapes that do not fit, unknown pairs or protocol.
+
+    Examples:
+        >>> import numpy as np
+        >>> rng = np.random.default_rng(0)
+        >>> labels = rng.random((600, 2)) < 0.5  # target and spurious concept, written along two axes
+        >>> x = labels + 0.05 * rng.normal(size=(600, 2))
+        >>> games = np.repeat(np.arange(20), 30)
+        >>> shared = dict(directions=np.eye(2), game_id=games, train=games < 10, n_resamples=20)
+        >>> perfect = scr(labels * 1.0, x, labels, [(0, 1)], **shared)
+        >>> dead = scr(np.zeros((600, 2)), x, labels, [(0, 1)], **shared)
+        >>> round(perfect["scr_score"].value, 2), round(dead["scr_score"].value, 2)
+        (1.0, 0.0)
     """
     prepared = prepare_scr(
         x,

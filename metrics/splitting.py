@@ -167,6 +167,14 @@ def splitting(
 
     Raises:
         ValueError: arrays that do not fit, no value frequent enough, or no `train` where it is needed.
+
+    Examples:
+        >>> import numpy as np
+        >>> piece, half = np.arange(120) % 2, np.arange(120) // 2 % 2
+        >>> latents = np.stack([piece == 1, (piece == 0) & (half == 0), (piece == 0) & (half == 1)], axis=1) * 1.0
+        >>> scores = splitting(latents, piece, np.arange(120), train=np.arange(120) < 60)  # value 0 has two latents
+        >>> scores["fragments"].value, round(scores["splitting_error"].value, 3)
+        (1.5, 0.167)
     """
     codes = as_codes(latents)
     games = as_games(game_id, codes.n_rows)

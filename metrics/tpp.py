@@ -247,6 +247,15 @@ def tpp(
     Raises:
         TypeError: arguments that are not arrays.
         ValueError: shapes that do not fit, unknown classes or protocol.
+
+    Examples:
+        >>> import numpy as np
+        >>> kind = np.eye(3, dtype=bool)[np.random.default_rng(0).integers(0, 3, 600)]  # one of three classes a row
+        >>> games = np.repeat(np.arange(20), 30)
+        >>> shared = dict(true_directions=np.eye(3), game_id=games, train=games < 10, n_resamples=20)
+        >>> scores = tpp(kind * 1.0, kind * 1.0, kind, [(0, 1, 2)], directions=np.eye(3), **shared)
+        >>> round(scores["tpp_score"].value, 2), round(scores["tpp_saebench_score"].value, 2)
+        (1.0, 0.5)
     """
     prepared = prepare_tpp(
         x,

@@ -112,6 +112,20 @@ def unlearning(
         TypeError: arguments that are not arrays.
         ValueError: arrays that do not fit, no exam, or asked rows that do not both choose and report.
         KeyError: another protocol.
+
+    Examples:
+        >>> import numpy as np
+        >>> from fiducial.metrics.unlearning_exams import read_out_exam
+        >>> truth = np.random.default_rng(0).random((600, 3)) < 0.5  # three facts, written along three axes
+        >>> x, others = truth * 1.0, np.array([False, True, True])
+        >>> read = dict(logits=x, readers=np.eye(3), cuts=np.full(3, 0.5), truth=truth)
+        >>> exam = read_out_exam("the first fact", truth[:, 0], target=0, others=others, **read)
+        >>> games = np.repeat(np.arange(20), 30)
+        >>> asked = dict(x=x, asked=np.arange(600), game_id=games, train=games < 10, n_resamples=20)
+        >>> unlearning(truth * 1.0, np.eye(3), [exam], **asked)["unlearning_selected_score"].value
+        1.0
+        >>> unlearning(np.zeros((600, 3)), np.eye(3), [exam], **asked)["unlearning_selected_score"].value
+        0.0
     """
     if protocol not in ("fiducial", "saebench"):
         raise KeyError(f"protocol must be 'fiducial' or 'saebench', got {protocol!r}")

@@ -1,5 +1,6 @@
 """SAEBench's automated interpretability, by its own rules and mended.
 
+Question      From the explanation of a latent, can a judge tell windows in which it fires, as SAEBench puts it?
 Equation      accuracy of a judge on 14 windows of a latent: 2 of its strongest, 2 drawn by importance, 10 at random;
               the mean over latents.
 Conventions   A window is a position with `buffer` positions of its game on both sides, cut off where the game ends: 10
@@ -122,6 +123,15 @@ def autointerp_saebench(
     Raises:
         TypeError: arguments that are not arrays.
         ValueError: arrays that do not fit, an unknown protocol, or options out of range.
+
+    Examples:
+        >>> import numpy as np
+        >>> facts = np.random.default_rng(0).random((3000, 2)) < 0.02  # 20 games of 150 positions, two rare facts
+        >>> game, position = np.repeat(np.arange(20), 150), np.tile(np.arange(150), 20)
+        >>> about = dict(names=["a", "b"], game_id=game, position=position, train=game < 10, buffer=2, n_resamples=20)
+        >>> score = autointerp_saebench(facts * 1.0, facts, **about)["autointerp_saebench_score"]
+        >>> 0.714 < score.value <= 1  # above who always says no
+        True
     """
     if protocol not in ("fiducial", "saebench"):
         raise ValueError(f"protocol must be 'fiducial' or 'saebench', got {protocol!r}")
