@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .cli_app import (
+    COLUMNS,
     Games,
     Out,
     Quiet,
@@ -36,12 +37,16 @@ def demo(
     seed: Seed = 0,
     out: Out = Path("fiducial-demo"),
     testbed: Annotated[str | None, typer.Option("--testbed", "-t", help="Only this testbed.")] = None,
+    tables: Annotated[bool, typer.Option(help="The whole table of every testbed, too.")] = False,
     quiet: Quiet = False,
 ) -> None:
-    """The main job on what ships: score the shipped SAEs, put some of their latents into words; table, report.html."""
+    """The main job on what ships: score the shipped SAEs and tell what was found, in the terminal and on a page."""
     hush(quiet)
     check_folder(out)
-    from .explaining.brief import explained_section, few
+    from .demo_story import shipped_certificates, story
+    from .report_table import compare
+    from .reporting.latents import SUFFIX, latents_from, write_latents_file
+    from .reporting.page import write_html
     from .shipped_scores import score_all_shipped
     from .testbed_catalogue import check_testbed
     from .testbed_specs import SPECS
@@ -52,10 +57,23 @@ def demo(
         )
     names = [testbed] if testbed else [name for name, spec in SPECS.items() if spec.dictionaries]
     found = score_all_shipped(names, n_games=games, seed=seed, progress=not quiet)
-    extra = "".join(explained_section(one.explained) for one in found)
-    finish([report for one in found for report in one.reports], out, extra=extra)
+    reports = [report for one in found for report in one.reports]
+    out.mkdir(parents=True, exist_ok=True)
+    for report in reports:
+        report.to_json(out / f"{file_name(report)}.json")
     for one in found:
-        show(few(one.explained))
+        write_latents_file(one.latents, out / f"{file_name(one.explained)}{SUFFIX}")
+    blocks = [block for one in found for block in latents_from(one.latents)]
+    page = write_html(reports, out / "report.html", explanations=blocks)
+    typer.echo(
+        f"{len(reports)} SAEs on {len(found)} testbed(s), {games} games of seed {seed}: half choose, half report"
+    )
+    if tables:
+        for one in found:
+            shown = [metric for metric in COLUMNS if metric in one.reports[0].scores]
+            show(compare(one.reports, metrics=shown or None))
+    for part in story(reports, [one.explained for one in found], shipped_certificates(), page):
+        show(part)
 
 
 @app.command()
