@@ -38,14 +38,13 @@ def hush(quiet: bool) -> None:
         os.environ["TQDM_DISABLE"] = "1"
 
 
-def show(renderable: Any) -> None:
-    """Print a table, as wide as the terminal."""
+def show(renderable: Any, most: int | None = None) -> None:
+    """Print a table, as wide as the terminal or as `most`."""
     from rich.console import Console
 
     console = Console()
-    if not console.is_terminal:
-        console = Console(width=240)  # a file has no edge to wrap at; tables take what they need
-    console.print(renderable)
+    width = console.width if console.is_terminal else 240  # a file has no edge to wrap at; tables take what they need
+    Console(width=width if most is None else min(width, most)).print(renderable)
 
 
 def split(names: str | None) -> list[str] | None:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .report import Report
     from .streaming.sample import Sample
 
+_STORY = 110  # columns that can be read as prose
 Memory = Annotated[str, typer.Option(help="Most memory to take for a file that is scored piece by piece, such as 2GB.")]
 Scratch = Annotated[Path | None, typer.Option(help="Folder for its scratch files; the system's by default.")]
 
@@ -65,15 +66,14 @@ def demo(
         write_latents_file(one.latents, out / f"{file_name(one.explained)}{SUFFIX}")
     blocks = [block for one in found for block in latents_from(one.latents)]
     page = write_html(reports, out / "report.html", explanations=blocks)
-    typer.echo(
-        f"{len(reports)} SAEs on {len(found)} testbed(s), {games} games of seed {seed}: half choose, half report"
-    )
+    halves = f"half of {games} games (seed {seed}) choose, the others report"
+    typer.echo(f"{len(reports)} SAEs on {len(found)} testbed(s); {halves}")
     if tables:
         for one in found:
             shown = [metric for metric in COLUMNS if metric in one.reports[0].scores]
             show(compare(one.reports, metrics=shown or None))
     for part in story(reports, [one.explained for one in found], shipped_certificates(), page):
-        show(part)
+        show(part, most=_STORY)
 
 
 @app.command()
