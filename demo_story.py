@@ -76,8 +76,8 @@ def proxies(reports: Sequence["Report"]) -> str:
     if legal:
         ceilings = [at.ceiling_value for at in map(standing, legal) if at.ceiling]
         said += (
-            f" With the SAE in place the model's first choice is allowed (a legal move) {_ends([one.value for one in legal])} "
-            f"of the time (the model alone: {_ends(ceilings)})."
+            " With the SAE in place the model's first choice is allowed (a legal move) "
+            f"{_ends([one.value for one in legal])} of the time (the model alone: {_ends(ceilings)})."
         )
     return said
 
