@@ -29,7 +29,8 @@ def load_dictionary(path_or_release: str | Path, kind: str | None = None, *, nam
     """Read a dictionary from disk, or a sae_lens release by name.
 
     Args:
-        path_or_release: a folder, a file, a shipped one such as `othello-6x6/topk`, or `release/sae_id`. Something that exists is never taken for a release.
+        path_or_release: a folder, a file, one that ships such as `othello-6x6/topk`, or `release/sae_id`. Something
+            that exists is never taken for a release.
         kind: one of `KINDS`; guessed from the files if None.
         name: of the dictionary; by default the name of the folder or file, or the release.
 

@@ -113,7 +113,7 @@ def build_transformer(config: TransformerConfig, seed: int, device: str = "cpu")
 def save_transformer(
     model: "TransformerBridge",
     config: TransformerConfig,
-    path: Path,
+    path: str | Path,
     *,
     dtype: torch.dtype = torch.float32,
     metadata: Mapping[str, str] | None = None,
@@ -123,6 +123,7 @@ def save_transformer(
 
     tensors = {name: value.detach().to("cpu", dtype).contiguous() for name, value in model.state_dict().items()}
     header = {"fiducial_format": "transformer-1", "config": json.dumps(config.to_dict()), **(metadata or {})}
+    path = Path(path)
     partial = path.with_suffix(path.suffix + ".partial")
     save_file(tensors, partial, metadata=header)
     partial.chmod(0o644)  # safetensors writes for the owner alone
