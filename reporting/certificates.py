@@ -175,4 +175,4 @@ def _share(value: float) -> str:
 
 
 def _number(value: float | None) -> str:
-    return "unknown" if value is None else f"{value:.3g}"
+    return "unknown" if value is None else f"{value:.3g}".replace("-", "\N{MINUS SIGN}")

@@ -31,6 +31,8 @@
       output.textContent = `${F.squareName(index, size)}: ${F.known(value) ? F.number(value) : "no value, or too rarely true to score"}`;
     };
     let at = 0;
+    // Drawn over all squares, so that no neighbour hides a part of it.
+    const ring = F.svg("rect", { class: "ring", width: CELL, height: CELL, visibility: "hidden" });
     const squares = values.map((value, index) => {
       const [column, row] = F.squarePlace(index, size, firstOnTop);
       const [x, y] = [MARGIN + CELL * column, MARGIN + CELL * row];
@@ -60,7 +62,10 @@
     squares.forEach((square, index) => {
       square.addEventListener("pointerenter", () => say(index));
       square.addEventListener("focus", () => {
-        square.parentNode.append(square); // the outline is drawn over the neighbours
+        const [column, row] = F.squarePlace(index, size, firstOnTop);
+        ring.setAttribute("x", MARGIN + CELL * column);
+        ring.setAttribute("y", MARGIN + CELL * row);
+        ring.removeAttribute("visibility");
         say(index);
       });
       square.addEventListener("pointerdown", () => move(index));
@@ -75,7 +80,10 @@
         "aria-label": `${title}: ${rest}. Arrow keys move between squares.`,
         on: {
           pointerleave: () => (output.textContent = rest),
-          focusout: () => (output.textContent = rest),
+          focusout: () => {
+            ring.setAttribute("visibility", "hidden");
+            output.textContent = rest;
+          },
           keydown: (event) => {
             const step = steps[event.key];
             if (!step) return;
@@ -89,6 +97,7 @@
       },
       F.coordinates(size, firstOnTop, CELL, MARGIN, false),
       F.svg("g", {}, squares),
+      ring,
     );
     return [svg, output];
   };

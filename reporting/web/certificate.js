@@ -104,7 +104,7 @@
         );
         button.addEventListener("click", () =>
           toggle(button, () => [
-            F.el("p", {}, F.el("b", {}, check), `: ${CHECKS[check]}?`),
+            F.el("p", {}, F.el("b", {}, check), ` asks whether ${CHECKS[check]}.`),
             F.el("ul", {}, rows.map((row) => F.el("li", {}, named(row), `${SAID[row.checks[check]]}. `, row.why[check] || ""))),
           ]));
         return F.el("td", {}, button);
@@ -141,7 +141,7 @@
           F.el("thead", {}, F.el("tr", {}, F.el("th", { scope: "col", class: "words" }, "metric"), F.el("th", { scope: "col", class: "words" }, "verdict"),
             Object.entries(CHECKS).map(([check, asks]) => F.el("th", { scope: "col", title: asks }, check)))),
           body)),
-      F.el("p", { class: "key" }, F.el("span", { class: "check is-true" }, SIGNS.true), " passes ", F.el("span", { class: "check is-false" }, SIGNS.false), " fails ", F.el("span", { class: "check is-null" }, SIGNS.null), " not asked"),
+      F.el("p", { class: "key" }, F.el("span", { class: "check is-true" }, SIGNS.true), " passes ", F.el("span", { class: "check is-false" }, SIGNS.false), " fails (1/2: passes on one of two testbeds) ", F.el("span", { class: "check is-null" }, SIGNS.null), " not asked"),
       F.fold("What the checks ask", F.el("dl", { class: "checks" }, Object.entries(CHECKS).map(([check, asks]) => [F.el("dt", {}, check), F.el("dd", {}, `${asks[0].toUpperCase()}${asks.slice(1)}.`)]))),
     );
     draw();

@@ -17,7 +17,7 @@
     const [value, low, high] = result.metrics[metric];
     return F.el(
       "article",
-      { class: "card headline" },
+      { class: "card said-card" },
       F.el("h4", {}, F.el("span", {}, F.breakable(metric)), " ", F.badge(metric, result.testbed)),
       F.el("p", { class: "big" }, F.el("b", {}, F.number(value)), " ", F.el("span", { class: "quiet" }, F.interval(low, high))),
       F.el("p", {}, F.sentence(result, metric)),
@@ -27,7 +27,7 @@
   };
 
   const words = (result) => [
-    F.el("div", { class: "cards headlines" }, F.headlines(result).map((metric) => card(result, metric))),
+    F.el("div", { class: "cards" }, F.headlines(result).map((metric) => card(result, metric))),
     F.fold(
       "How to read a bar",
       F.el("p", {}, "The pale span goes from the best floor ( [ ), the strongest thing that deserves no credit, to the best ceiling ( ] ), the strongest reference. The bar starts at the floor and ends at the value; dashed and hollow, it is on the wrong side of its floor. The thin line is the 95 % interval, a bootstrap over games. Below the bar, circles are all floors and diamonds all ceilings; a triangle at the edge lies beyond it."),

@@ -59,7 +59,7 @@
   };
 
   const positions = (title, about, examples, block, testbed) =>
-    examples.length ? [F.el("h5", {}, title, " ", F.el("small", {}, about)), F.el("ul", { class: "positions" }, examples.map((one) => shown(one, block, testbed)))] : null;
+    examples.length ? [F.el("h5", {}, title, " ", F.el("small", {}, about)), F.el("ul", { class: examples.some((one) => one.board) ? "positions" : "positions texts" }, examples.map((one) => shown(one, block, testbed)))] : null;
 
   const percent = (x) => (F.known(x) ? `${Number((100 * x).toPrecision(2))} %` : "\u2013");
 

@@ -34,14 +34,16 @@
     if (!floor) return "It has no floor: it only describes.";
     const mark = F.marker(result, metric);
     const named = (row, kind) => `its best ${kind}, ${row[0]} (${F.number(row[1])})`;
-    const against = {
+    const known = (result.over || {})[metric];
+    const against = !known ? `Its best floor is ${floor[0]} (${F.number(floor[1])}); whether the difference is noise is not known` : {
       "*": `It beats ${named(floor, "floor")}, beyond noise`,
       "\u25bc": `It is worse than ${named(floor, "floor")}, beyond noise`,
       "": `It cannot be told apart from ${named(floor, "floor")}`,
     }[mark];
     if (!ceiling) return `${against}.`;
     const placed = F.rescaled(result, metric);
-    if (mark !== "*" || placed === null) return `${against}. ${named(ceiling, "ceiling").replace("its", "Its").replace(/, /, " is ")}.`;
+    if ((known && mark !== "*") || placed === null || placed < 0) return `${against}. ${named(ceiling, "ceiling").replace("its", "Its").replace(/, /, " is ")}.`;
+    if (!known) return `${against}. It stands ${percent(placed)} of the way to ${named(ceiling, "ceiling")}.`;
     return placed > 1 ? `${against}, and goes beyond ${named(ceiling, "ceiling")}.` : `${against}, and stands ${percent(placed)} of the way to ${named(ceiling, "ceiling")}.`;
   };
 
@@ -52,7 +54,7 @@
   // Advice that follows from the numbers; each a list of text and elements.
   F.advice = (result) => {
     const said = [];
-    const beaten = F.headlines(result).find((metric) => F.bounds(result, metric).floor && F.marker(result, metric) !== "*");
+    const beaten = F.headlines(result).find((metric) => (result.over || {})[metric] && F.bounds(result, metric).floor && F.marker(result, metric) !== "*");
     if (beaten) {
       const floor = F.bounds(result, beaten).floor[0];
       said.push([`At ${beaten} it does not beat ${floor} beyond noise. Do not read features into it before it does: train longer, change the sparsity, or score on more games with `, code("--games"), "."]);
