@@ -22,7 +22,7 @@ class Heading:
 
 @dataclass(frozen=True)
 class Text:
-    """A paragraph; `code` and [links](page.md) as in Markdown."""
+    """A paragraph; `code`, **strong** and links are written as in Markdown."""
 
     text: str
 
