@@ -20,7 +20,7 @@ if TYPE_CHECKING:
         assert_recovers,
         assert_score,
     )
-    from .scored import dictionary_of, scored
+    from .reports import dictionary_of, scored
     from .store import Store
     from .truth import Truth
 
@@ -37,7 +37,7 @@ __all__ = [
     "scored",
 ]
 
-_HOMES = {"Store": ".store", "Truth": ".truth", "dictionary_of": ".scored", "scored": ".scored"}
+_HOMES = {"Store": ".store", "Truth": ".truth", "dictionary_of": ".reports", "scored": ".reports"}
 
 
 def __getattr__(name: str) -> Any:

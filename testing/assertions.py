@@ -15,8 +15,8 @@ from ..metrics.score import Score, interval
 from ..report import Report
 from ..report_compare import best, lower_is_better, number, standing
 from .explain import best_floor, difference_text, not_ordered, not_recovered, not_standing
+from .reports import scored
 from .requirements import Miss, check_by, feature_misses, group_misses, miss, required
-from .scored import scored
 from .session import current
 
 _NORMAL = 1.959964  # half width of a 95 % interval in standard errors
