@@ -21,6 +21,7 @@ source gives the same notebooks: cells are numbered, nothing is timed, and what 
 import argparse
 import os
 import re
+import resource
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -339,6 +340,7 @@ def _build(chosen: list[Exercise], *, run_too: bool) -> list[str]:
     with ThreadPoolExecutor(2) as pool:  # each waits for a kernel, which is a process of its own
         for line in pool.map(run, chosen):
             (wrong.append if line.startswith("failed") else print)(line)
+    print(f"the kernels used {resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime:.0f} s CPU")
     return wrong
 
 
