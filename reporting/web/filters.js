@@ -105,8 +105,10 @@
     );
   };
 
-  const field = (label, control, wide = false) =>
-    F.el("label", { class: wide ? "field wide" : "field" }, F.el("span", {}, label), control);
+  const field = (label, control, wide = false) => {
+    control.setAttribute("aria-label", label);
+    return F.el("label", { class: wide ? "field wide" : "field" }, F.el("span", {}, label), control);
+  };
   const listen = (control, event, change) => {
     control.addEventListener(event, () => F.change(change(control.value)));
     return control;
