@@ -95,8 +95,8 @@ def _glance(name: str, home: Home, record: Properties) -> list[Block]:
 
 
 def _verdicts(name: str) -> str:
-    found = [f"{row.verdict} (`{row.testbed}`)" for row in _rows(name)]
-    return "; ".join(found) or "no certificate of it ships, see below"
+    found = [f"`{row.testbed}`: {row.verdict}." for row in _rows(name)]
+    return " ".join(found) or "no certificate of it ships, see below"
 
 
 def _rows(name: str) -> list[Row]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from textwrap import indent, wrap
 
-_CODE_OR_TEXT = re.compile(r"(`[^`]*`)")
+_CODE_OR_TEXT = re.compile(r"(`[^`]*`|\*\*)")
 _LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)")
 
 
@@ -98,13 +98,13 @@ def _cell(text: str) -> str:
 
 
 def escaped(text: str) -> str:
-    r"""Text whose characters stay what they are, but for `code` and links.
+    r"""Text whose characters stay what they are, but for `code`, **strong** and links.
 
     >>> escaped("E|x|^2 < 1, w*_i of `a*b`")
     'E|x|^2 &lt; 1, w\\*\\_i of `a*b`'
     """
     parts = _CODE_OR_TEXT.split(text)
-    return "".join(part if part.startswith("`") else _escaped_text(part) for part in parts)
+    return "".join(part if part.startswith(("`", "**")) else _escaped_text(part) for part in parts)
 
 
 def _escaped_text(text: str) -> str:

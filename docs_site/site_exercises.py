@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 _FIGURE = "image/png"
+_PATH = re.compile(r"import sys\n\nsys\.path\.insert\([^\n]*\n+")  # by which a solution finds the checks
 _LOCAL = re.compile(r"(?<!!)\[([^\]\n]+)\]\((?!https?://)[^)]*\)")
 
 
@@ -70,6 +71,7 @@ def _page(name: str, cells: list[dict[str, Any]], shown: set[str]) -> tuple[str,
             if not source.startswith("*The solution of"):
                 parts.append(_LOCAL.sub(r"\1", source))
             continue
+        source = _PATH.sub("", source)
         body = [f"```python\n{source}\n```"]
         for output in cell.get("outputs", []):
             data = output.get("data", {})

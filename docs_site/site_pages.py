@@ -56,11 +56,11 @@ def pages(root: Path) -> dict[str, str | bytes]:
 LISTED = {
     "games": (
         "Games",
-        "Worlds that know the truth about every position: what is known, how it is written, what ships.",
+        "Worlds that know the truth: what is known of a position, how it is written, what ships.",
     ),
     "extending": (
         "Extending fiducial",
-        "How to add one, each proved by an example in `examples/extending/` that runs as a test.",
+        "How to add your own; each is proved by an example in `examples/extending/`.",
     ),
 }
 
@@ -109,7 +109,7 @@ def metric_pages() -> dict[str, str]:
                 f"[`{name}`]({name}.md)",
                 record.question,
                 {"up": "↑", "down": "↓", "none": ""}[record.direction],
-                "; ".join(f"{row.verdict} ({row.testbed})" for row in verdicts[name]) or "-",
+                " ".join(f"{row.testbed}: {row.verdict}." for row in verdicts[name]) or "-",
             )
             for name, record in home.records.items()
         )
@@ -140,7 +140,8 @@ def api_pages(root: Path) -> dict[str, str]:
             dotted = ".".join(["fiducial", *Path(folder).parts, module])
             said = ast.get_docstring(ast.parse(path.read_text())) or ""
             rows.append((f"[`{dotted}`]({dotted}.md)", said.splitlines()[0] if said else ""))
-            found[f"api/{dotted}.md"] = f"---\nsearch:\n  boost: 0.5\n---\n\n::: {dotted}\n"
+            up = f"[All modules of `{dotted.rpartition('.')[0]}`]({folder.replace('/', '-') or 'root'}.md)"
+            found[f"api/{dotted}.md"] = f"---\nsearch:\n  boost: 0.5\n---\n\n::: {dotted}\n\n---\n\n{up}\n"
         name = ".".join(["fiducial", *Path(folder).parts])
         inside = root / folder / "__init__.py"
         said = (ast.get_docstring(ast.parse(inside.read_text())) or "") if inside.exists() else ""
