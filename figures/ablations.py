@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from ..metrics.score import Score
-from .drawing import against_l0, bounded, sparsity_axis
+from .drawing import against_l0, bounded, sparsity_axis, width_handles
 from .naming import SAE
-from .results import Results, gather, names_of
+from .results import gather, names_of
 from .style import GREY, SEQUENTIAL, Drawn, Gallery, grid, legend, look, ordered, styled
 
 SOURCE = (
@@ -30,7 +30,7 @@ FORMS: dict[str, tuple[tuple[str, str, str], ...]] = {  # row -> metric, what it
 MOST_ROWS = 26  # of the matrix of effects
 
 
-def shift_tpp(results: Any, out: str | Path, *, format: str = "svg", command: str = "") -> list[Path]:  # noqa: A002
+def shift_tpp(results: Any, out: str | Path, *, format: str = "svg", command: str = "") -> list[Path]:
     """Draw the counterparts of the papers' figures from results at hand.
 
     Args:
@@ -76,7 +76,7 @@ def shift_tpp(results: Any, out: str | Path, *, format: str = "svg", command: st
 
 def _sweep(sae: SAE, metric: str) -> dict[int, float]:
     found = sae.scores[metric].details.get("sweep", {}) if metric in sae.scores else {}
-    return {int(n): float(v) for n, v in found.items() if v is not None}
+    return {n: float(found[str(n)]) for n in sorted(map(int, found)) if found[str(n)] is not None}
 
 
 def _middle(saes: Sequence[SAE]) -> list[SAE]:
@@ -104,7 +104,7 @@ def _ablated(testbed: str, saes: Sequence[SAE]) -> Drawn | None:
     counts: set[int] = set()
     for ax, (title, forms) in zip(axes[0], FORMS.items(), strict=True):
         bounds: list[Score] = []
-        for number, sae in enumerate(chosen):
+        for sae in chosen:
             _, colour, marker = look(sae.arch)
             for metric, _, style in forms:
                 sweep = _sweep(sae, metric)
@@ -113,25 +113,42 @@ def _ablated(testbed: str, saes: Sequence[SAE]) -> Drawn | None:
                 counts |= set(sweep)
                 main = style == "-"
                 ax.plot(
-                    list(sweep), list(sweep.values()), color=colour, linestyle=style, marker=marker if main else None, markersize=4.5,
-                    linewidth=1.2 if main else 0.9, markeredgecolor="white", markeredgewidth=0.4, zorder=3 if main else 2,
-                )  # fmt: skip
+                    list(sweep),
+                    list(sweep.values()),
+                    color=colour,
+                    linestyle=style,
+                    marker=marker if main else None,
+                    markersize=4.5,
+                    linewidth=1.2 if main else 0.9,
+                    markeredgecolor="white",
+                    markeredgewidth=0.4,
+                    zorder=3 if main else 2,
+                )
                 if main:
                     bounds.append(sae.scores[metric])
         right = max(counts, default=50)
         for number, score in enumerate(bounds):  # the reported score, for which the number is chosen for each pair
             _, colour, marker = look(chosen[number].arch)
-            x = right * (1.35 + 0.11 * number)
+            x = right * 1.6 * 1.12**number
             ax.errorbar(
-                x, score.value, yerr=[[max(0, score.value - score.low)], [max(0, score.high - score.value)]], color=colour,
-                marker=marker, markersize=4.5, markerfacecolor="white", elinewidth=1.0,
-            )  # fmt: skip
+                x,
+                score.value,
+                yerr=[[max(0, score.value - score.low)], [max(0, score.high - score.value)]],
+                color=colour,
+                marker=marker,
+                markersize=4.5,
+                markerfacecolor="white",
+                elinewidth=1.0,
+            )
         ax.set_xscale("log")
-        ax.set_xticks([*sorted(counts), right * 1.65], [*map(str, sorted(counts)), "chosen"])
+        ax.set_xticks([*sorted(counts), right * 2.1], [*map(str, sorted(counts)), "best n"])
         ax.minorticks_off()
-        ax.axvline(right * 1.2, color="#dddddd", linewidth=0.8)
-        everything = [Score(s.metric, v, s.low, s.high, floors=s.floors, ceilings=s.ceilings)
-                      for s, sae in zip(bounds, chosen, strict=False) for v in [*_sweep(sae, s.metric).values(), s.value]]  # fmt: skip
+        ax.axvline(right * 1.3, color="#dddddd", linewidth=0.8)
+        everything = [
+            Score(s.metric, v, s.low, s.high, floors=s.floors, ceilings=s.ceilings)
+            for s, sae in zip(bounds, chosen, strict=False)
+            for v in [*_sweep(sae, s.metric).values(), s.value]
+        ]
         bounded(ax, everything)
         ax.set_title(title, loc="left")
         ax.set_xlabel("latents ablated")
@@ -147,7 +164,7 @@ def _ablated(testbed: str, saes: Sequence[SAE]) -> Drawn | None:
             linestyle="none",
             marker="o",
             markerfacecolor="white",
-            label="number chosen for each pair, 95 %",
+            label="best n: chosen on training games",
         )
     )
     legend(fig, [sae.arch for sae in chosen], more=more)
@@ -158,24 +175,29 @@ def _ablated(testbed: str, saes: Sequence[SAE]) -> Drawn | None:
     return Drawn(
         f"shift-tpp-latents-{testbed}",
         fig,
-        f"SCR and TPP against the number of latents ablated, one SAE of each architecture at about the same L0 ({l0s}), "
-        f"on {testbed}: means over pairs and families, for which the results keep no interval. At the right edge stands "
-        "the score that is reported, with the number of latents chosen on training games for each pair or family, and its "
+        "SCR and TPP against the number of latents ablated, one SAE of each architecture at about the same L0 "
+        f"({l0s}), "
+        f"on {testbed}: means over pairs and families, for which the results keep no interval. At the right edge "
+        "stands "
+        "the score that is reported, with the number of latents chosen on training games for each pair or family, "
+        "and its "
         "95 % interval over games. Dotted: the best floor and the random dictionary; dashed: the best ceiling.",
-        "Figure 3 of the SCR and TPP paper has both scores against the number of ablated latents (2 to 500) for several "
+        "The SCR and TPP paper has both scores against the number of ablated latents (2 to 500) for several "
         "dictionaries; single numbers of latents are read off, without intervals. Ours are normalised by what the true "
-        "direction reaches, and add a choice of latents by the labels, which is what a judge as in SHIFT would estimate.",
+        "direction reaches, and add a choice of latents by the labels, which is what a judge as in SHIFT would "
+        "estimate.",
     )
 
 
 @styled
 def _sparsity(testbed: str, saes: Sequence[SAE]) -> Drawn:
     """Scores against L0."""
-    from matplotlib.lines import Line2D
-
     metrics = [
-        ("SCR", "scr_score"), ("TPP", "tpp_score"), ("SCR, published", "scr_saebench_score"), ("TPP, published", "tpp_saebench_score"),
-    ]  # fmt: skip
+        ("SCR", "scr_score"),
+        ("TPP", "tpp_score"),
+        ("SCR, published", "scr_saebench_score"),
+        ("TPP, published", "tpp_saebench_score"),
+    ]
     metrics = [(title, metric) for title, metric in metrics if sum(sae.has(metric) for sae in saes) > 1]
     fig, axes = grid(1, len(metrics), size=(2.6, 2.4), extra=0.4)
     widths = sorted({sae.width for sae in saes if sae.width})
@@ -187,19 +209,15 @@ def _sparsity(testbed: str, saes: Sequence[SAE]) -> Drawn:
         bounded(ax, scores, l0s=[sae.l0 for sae in drawn])
         ax.set_title(title, loc="left")
         ax.set_ylabel(f"{title.partition(',')[0]} ↑")
-    more = [
-        Line2D([], [], color=GREY, linestyle="-" if width == widths[-1] else (0, (3, 1.5)), marker="o", markersize=4,
-               markerfacecolor=GREY if width == widths[-1] else "white", label=f"{width} latents")
-        for width in widths
-    ]  # fmt: skip
-    legend(fig, [sae.arch for sae in saes], more=more if len(widths) > 1 else ())
+    legend(fig, [sae.arch for sae in saes], more=width_handles(widths))
     return Drawn(
         f"shift-tpp-l0-{testbed}",
         fig,
-        f"SCR and TPP against L0 of {names_of(saes)}, on {testbed}, in the form that uses the truth and in the published "
+        f"SCR and TPP against L0 of {names_of(saes)}, on {testbed}, in the form that uses the truth and in the "
+        "published "
         "one. Bars are 95 % intervals over games where the results have them. Dotted: the best floor and the random "
         "dictionary; dashed: the best ceiling.",
-        "Figures 4 and 5 of the SCR and TPP paper, and SAEBench's figure 2, have the scores at 20 ablated latents (10 "
+        "The SCR and TPP paper, and SAEBench, have the scores at 20 ablated latents (10 "
         "for TPP) against L0 by architecture; SCR peaks between an L0 of 20 and 200.",
     )
 
@@ -213,7 +231,7 @@ def _effects(testbed: str, saes: Sequence[SAE]) -> Drawn:
     columns = ("intended", "unintended", "oracle")
     table = np.array([[_mean(sae, name) for name in columns] for sae in kept])
     margins = np.array([[_margin(sae, name) for name in columns] for sae in kept])
-    fig, axes = grid(1, 2, size=(3.3, max(2.4, 0.55 + 0.17 * len(kept))), extra=0.35)
+    fig, axes = grid(1, 2, size=(3.3, max(3.2, 1.0 + 0.17 * len(kept))), extra=0.35)
     heat, cloud = axes[0]
     finite = table[np.isfinite(table)]
     image = heat.imshow(table, cmap=SEQUENTIAL, aspect="auto", vmin=0, vmax=max(float(finite.max()), 1e-6))
@@ -221,8 +239,15 @@ def _effects(testbed: str, saes: Sequence[SAE]) -> Drawn:
     for i in range(len(kept)):
         for j in range(len(columns)):
             if np.isfinite(table[i, j]):
-                heat.text(j, i, f"{table[i, j]:.2f} ± {margins[i, j]:.2f}".replace("0.", "."), ha="center", va="center", fontsize=6.2,
-                          color="white" if table[i, j] < middle else "black")  # fmt: skip
+                heat.text(
+                    j,
+                    i,
+                    f"{table[i, j]:.2f} ± {margins[i, j]:.2f}".replace("0.", "."),
+                    ha="center",
+                    va="center",
+                    fontsize=6.2,
+                    color="white" if table[i, j] < middle else "black",
+                )
     heat.set_xticks(range(len(columns)), ["intended ↑", "unintended ↓", "true\ndirection"])
     heat.xaxis.tick_top()
     heat.set_yticks(
@@ -245,37 +270,43 @@ def _effects(testbed: str, saes: Sequence[SAE]) -> Drawn:
         )
         cloud.plot(x, y, linestyle="none", marker=marker, markersize=3, color=colour, alpha=0.35, markeredgewidth=0)
         cloud.errorbar(
-            np.nanmean(x), np.nanmean(y), xerr=_margin(sae, "unintended"), yerr=_margin(sae, "intended"), color=colour, marker=marker,
-            markersize=7, elinewidth=1.2, markeredgecolor="black", markeredgewidth=0.6, zorder=4,
-        )  # fmt: skip
-    ends = [*cloud.get_xlim(), *cloud.get_ylim()]
-    low, high = min(ends), max(ends)
-    cloud.plot([low, high], [low, high], color=GREY, linestyle=":", linewidth=0.9, zorder=0.5)
+            np.nanmean(x),
+            np.nanmean(y),
+            xerr=_margin(sae, "unintended"),
+            yerr=_margin(sae, "intended"),
+            color=colour,
+            marker=marker,
+            markersize=7,
+            elinewidth=1.2,
+            markeredgecolor="black",
+            markeredgewidth=0.6,
+            zorder=4,
+        )
+    widest = max(v for sae in chosen for v in sae.scores["tpp_score"].features["unintended"] if v is not None)
+    highest = cloud.get_ylim()[1]
+    low, high = min(0.0, cloud.get_ylim()[0]), highest
+    (floor,) = cloud.plot([low, high], [low, high], color=GREY, linestyle=":", linewidth=0.9, zorder=0.5)
+    floor.set_label("as much damage as effect (floor)")
+    cloud.set_xlim(min(-0.02, cloud.get_xlim()[0]), min(high, max(1.4 * widest, 0.3 * high)))
+    cloud.set_ylim(low, high)
     cloud.axvline(0, color=GREY, linewidth=0.6, zorder=0.4)
-    cloud.annotate(
-        "as much damage\nas effect (floor)",
-        (high, high),
-        xytext=(-4, -14),
-        textcoords="offset points",
-        ha="right",
-        va="top",
-        fontsize=6.5,
-        color=GREY,
-    )
     cloud.set_xlabel("unintended: mean over the other values ←")
     cloud.set_ylabel("intended: the value itself ↑")
-    legend(fig, [sae.arch for sae in chosen])
+    legend(fig, [sae.arch for sae in chosen], more=[floor])
     families = sorted({len(sae.scores["tpp_score"].features["family"]) for sae in kept})
     left_out = f" {len(saes) - len(kept)} further dictionaries are not in the matrix." if len(saes) > len(kept) else ""
     return Drawn(
         f"shift-tpp-effects-{testbed}",
         fig,
-        f"Effect of ablating the latents chosen for each value of a variable on {testbed}, in units of the probe's logit "
-        f"margin, mean over {' to '.join(map(str, families))} rows of families with 1.96 standard errors over them: on the "
-        "value itself (intended), on the other values of the same variable (unintended), and what projecting out the true "
+        f"Effect of ablating the latents chosen for each value of a variable on {testbed}, in units of the probe's "
+        "logit "
+        f"margin, mean over {' to '.join(map(str, families))} rows of families with 1.96 standard errors over them: "
+        "on the "
+        "value itself (intended), on the other values of the same variable (unintended), and what projecting out the "
+        "true "
         f"direction reaches.{left_out} Right: one SAE of each architecture, small marks are families, large ones their "
         "means. Left of the dotted line an ablation hits its own value more than the others.",
-        "Figure 6 of the SCR and TPP paper has a matrix of class ablated by class probed for one SAE; results here keep "
+        "The published score is a mean over a matrix of class ablated by class probed; results here keep "
         "for each family the mean of the diagonal and of the rest.",
     )
 
@@ -288,6 +319,3 @@ def _mean(sae: SAE, name: str) -> float:
 def _margin(sae: SAE, name: str) -> float:
     values = [v for v in sae.scores["tpp_score"].features[name] if v is not None]
     return 1.96 * float(np.std(values, ddof=1)) / math.sqrt(len(values)) if len(values) > 1 else 0.0
-
-
-__all__ = ["Results", "shift_tpp"]

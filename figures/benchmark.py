@@ -12,11 +12,12 @@ from typing import Any
 
 from ..curves.result import Curve
 from ..metrics.score import Score
+from ..reporting.identity import architecture
 from .benchmark_matrix import correlations
-from .drawing import against_l0, arrow, bounded, empty, sparsity_axis
-from .naming import SAE, arch_of
-from .results import Results, gather, names_of
-from .style import GREY, Drawn, Gallery, grid, legend, look, styled
+from .drawing import against_l0, arrow, bounded, empty, sparsity_axis, width_handles
+from .naming import SAE
+from .results import gather, names_of
+from .style import Drawn, Gallery, below, grid, legend, look, styled
 
 SOURCE = (
     "Karvonen, Rager, Lin, Tigges, Bloom, Chanin, Lau, Farrell, McDougall, Ayonrinde, Till, Wearden, Conmy, Marks, "
@@ -64,13 +65,14 @@ PUBLISHED: tuple[Panel, ...] = (
     Panel("unlearning", ("unlearning_saebench_score",), _TASKS),
 )
 NAMES = {
+    "l0": "L0",
     "recovery_score": "recovery of the true dictionary", "mcc_score": "MCC with the true dictionary",
     "coverage": "coverage of the labels", "explained_variance_score": "explained variance",
     "meta_structure_saebench_error": "meta-structure",
 }  # fmt: skip
 
 
-def saebench(results: Any, out: str | Path, *, format: str = "svg", command: str = "") -> list[Path]:  # noqa: A002
+def saebench(results: Any, out: str | Path, *, format: str = "svg", command: str = "") -> list[Path]:
     """Draw the counterparts of the paper's figures from results at hand.
 
     Args:
@@ -110,7 +112,8 @@ def saebench(results: Any, out: str | Path, *, format: str = "svg", command: str
     if not found.curves and not any(sae.step is not None for sae in found.saes):
         gallery.lacks(
             "scores along training",
-            "fiducial zoo -t othello-6x6 --checkpoints 4 -o zoo; fiducial curve zoo/othello-6x6 -t othello-6x6 -o results",
+            "fiducial zoo -t othello-6x6 --checkpoints 4 -o zoo; fiducial curve zoo/othello-6x6 -t othello-6x6 -o "
+            "results",
         )
     if not gallery.drawn and not gallery.missing:
         gallery.lacks("scores of SAEs with their L0", _TASKS.format(testbed="othello-6x6"))
@@ -127,8 +130,6 @@ def _chosen(panel: Panel, saes: Sequence[SAE]) -> str | None:
 @styled
 def _eight(testbed: str, saes: Sequence[SAE], panels: Sequence[Panel], name: str) -> Drawn:
     """Eight metrics against L0."""
-    from matplotlib.lines import Line2D
-
     fig, axes = grid(2, 4, size=(2.6, 2.2), extra=0.4)
     missing: list[tuple[str, str]] = []
     used: list[SAE] = []
@@ -157,28 +158,24 @@ def _eight(testbed: str, saes: Sequence[SAE], panels: Sequence[Panel], name: str
         ax.set_ylabel(
             f"{metric.replace('_', ' ').replace(' saebench', '').replace(' legacy', '')} {arrow(metric)}", fontsize=7
         )
-    more: list[Any] = []
-    if len(widths) > 1:
-        more = [
-            Line2D([], [], color=GREY, linestyle="-" if width == widths[-1] else (0, (3, 1.5)), marker="o", markersize=4,
-                   markerfacecolor=GREY if width == widths[-1] else "white", label=f"{width} latents")
-            for width in widths
-        ]  # fmt: skip
-    legend(fig, [sae.arch for sae in used], more=more)
+    legend(fig, [sae.arch for sae in used], more=width_handles(widths))
     form = "in the forms that use the truth" if name == "tasks" else "in the published forms"
     return Drawn(
         f"saebench-{name}-{testbed}",
         fig,
         f"Metrics {form}, against L0, of {names_of(used)}, on {testbed}. An arrow says which way is better. "
         + (
-            "Bars are 95 % intervals over games of one training each; scores of `fiducial reproduce saebench` come without. "
+            "Bars are 95 % intervals over games of one training each; scores of `fiducial reproduce saebench` come "
+            "without. "
             if bare
             else "Bars are 95 % intervals over games, of one training each. "
         )
-        + "Dotted are the best floor and the random dictionary, dashed the best ceiling; those out of sight are named at "
+        + "Dotted are the best floor and the random dictionary, dashed the best ceiling; those out of sight are "
+        "named at "
         "the edge with an arrow.",
-        "Figure 2 has eight metrics (loss recovered, autointerp, absorption, SCR, TPP, sparse probing, RAVEL, "
-        "unlearning) against L0 for seven architectures on Gemma-2-2B, width 65k. There every metric is in its published "
+        "The paper has eight metrics (loss recovered, autointerp, absorption, SCR, TPP, sparse probing, RAVEL, "
+        "unlearning) against L0 for eight architectures, on Pythia-160M and Gemma-2-2B and up to 65k latents. There "
+        "every metric is in its published "
         "form, without intervals, floors or ceilings, and nothing is known of the truth. Autointerp needs explanations "
         "and is drawn only where they were scored.",
         tuple(missing),
@@ -214,7 +211,7 @@ def _training(testbed: str, saes: Sequence[SAE]) -> Drawn:
     ][:4]
     fig, axes = grid(1, max(2, len(wanted)), size=(2.6, 2.35), extra=0.4)
     last = max((sae.step for members in runs.values() for sae in members if sae.step is not None), default=1)
-    end = last * 2
+    end = last * 4
     for ax, metric in zip(axes[0], wanted, strict=False):
         scores: list[Score] = []
         for (arch, _, _, _), members in sorted(chosen.items(), key=lambda one: str(one[0])):
@@ -243,7 +240,8 @@ def _training(testbed: str, saes: Sequence[SAE]) -> Drawn:
         ax.minorticks_off()
         ax.set_xlabel("step of the training")
         ax.set_ylabel(
-            f"{NAMES.get(metric, metric.removesuffix('_score').replace('_', ' '))} {arrow(metric) if metric != 'l0' else ''}"
+            f"{NAMES.get(metric, metric.removesuffix('_score').replace('_', ' '))} "
+            f"{arrow(metric) if metric != 'l0' else ''}"
         )
         bounded(ax, scores)
     for ax in axes[0][len(wanted) :]:
@@ -255,8 +253,9 @@ def _training(testbed: str, saes: Sequence[SAE]) -> Drawn:
         fig,
         f"Scores of checkpoints along training of {len(chosen)} SAEs with an L0 of {middle:g} aimed at, {len(members)} "
         f"results on {testbed}; the end of the training stands at the right edge. Bands are 95 % intervals over games "
-        "where the results have them. Early in training the L0 of penalised architectures is far from the one aimed at.",
-        "Figure 7 follows metrics along 500M tokens of training: most improve early and then hardly, absorption grows. "
+        "where the results have them. Early in training the L0 of penalised architectures is far from the one aimed "
+        "at.",
+        "The paper follows metrics along 500M tokens of training: absorption grows. "
         "There two architectures on one model; the trainings here are short.",
     )
 
@@ -271,7 +270,7 @@ def _curve(curve: Curve, number: int) -> Drawn:
     for ax, metric in zip(axes[0], [*curve.metrics, "l0"], strict=True):
         scores: list[Score] = []
         for place, run in enumerate(curve.runs):
-            arch = str(curve.runs[run].get("arch") or arch_of(run))
+            arch = str(curve.runs[run].get("arch") or architecture(run))
             _, colour, marker = look(arch)
             points = curve.of(run)
             x = [max(point.rows, 1) for point in points]
@@ -304,15 +303,12 @@ def _curve(curve: Curve, number: int) -> Drawn:
         ax.set_xlabel("activations seen")
         ax.set_ylabel("L0" if metric == "l0" else f"{metric.replace('_', ' ')} {arrow(metric)}")
         bounded(ax, scores)
-    fig.legend(handles=handles[:16], loc="outside lower center", ncols=3)
+    below(fig, handles[:16])
     return Drawn(
         f"saebench-curve-{curve.about['testbed']}" + (f"-{number + 1}" if number else ""),
         fig,
         f"Scores along training of {len(curve.runs)} runs on {curve.about['testbed']}, {curve.about['games']} games, "
         f"{len(curve.points)} points; bands are 95 % intervals over games, of one training each. Floors are dotted, "
         "ceilings dashed, those of each run's last point.",
-        "Figure 7 follows metrics along 500M tokens of training; there no intervals, floors or ceilings.",
+        "The paper follows metrics along 500M tokens of training; there no intervals, floors or ceilings.",
     )
-
-
-__all__ = ["Results", "saebench"]

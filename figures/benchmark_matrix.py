@@ -87,8 +87,8 @@ def _drawn(
     from matplotlib.figure import Figure
 
     n = len(names)
-    side = 0.36 * n
-    fig = Figure(figsize=(side + 2.6, side + 2.3), layout="constrained")
+    side = 0.3 * n
+    fig = Figure(figsize=(side + 1.9, side + 2.4), layout="constrained")
     FigureCanvasAgg(fig)
     ax = fig.subplots()
     shown = np.where(np.eye(n, dtype=bool), np.nan, rho)
@@ -98,12 +98,18 @@ def _drawn(
         for j in range(n):
             if i != j and np.isfinite(rho[i, j]):
                 ax.text(
-                    j, i, f"{rho[i, j]:.1f}".replace("0.", ".").replace("-.0", ".0"), ha="center", va="center", fontsize=6.3,
-                    color="white" if abs(rho[i, j]) > 0.62 else "black", fontweight="bold" if sure[i, j] else "normal",
+                    j,
+                    i,
+                    f"{rho[i, j]:.1f}".replace("0.", ".").replace("-.0", ".0"),
+                    ha="center",
+                    va="center",
+                    fontsize=6.3,
+                    color="white" if abs(rho[i, j]) > 0.62 else "black",
+                    fontweight="bold" if sure[i, j] else "normal",
                     alpha=1.0 if sure[i, j] else 0.65,
-                )  # fmt: skip
+                )
     labels = [
-        name.removesuffix("_score").removesuffix("_error").replace("_", " ") + (" (−)" if lower_is_better(name) else "")
+        name.removesuffix("_score").removesuffix("_error").replace("_", " ") + (" (-)" if lower_is_better(name) else "")
         for name in names
     ]
     ax.set_xticks(range(n), labels, rotation=90, fontsize=7)
@@ -112,15 +118,15 @@ def _drawn(
     for side_name in ("left", "bottom"):
         ax.spines[side_name].set_visible(False)
     bar = fig.colorbar(image, ax=ax, location="bottom", shrink=0.5, aspect=30)
-    bar.set_label("Spearman's ρ over dictionaries; bold: its 95 % interval leaves 0 out", color=GREY)
+    bar.set_label("Spearman's rho over dictionaries; bold: its 95 % interval leaves 0 out", color=GREY)
     bar.outline.set_linewidth(0)
     return Drawn(
         f"saebench-correlations-{testbed}",
         fig,
-        f"Rank correlations between metrics over {len(saes)} dictionaries on {testbed}; metrics marked (−) are turned "
+        f"Rank correlations between metrics over {len(saes)} dictionaries on {testbed}; metrics marked (-) are turned "
         "round, so that a positive number always says: better in one, better in the other. Bold numbers have a 95 % "
         f"interval ({RESAMPLES} draws of dictionaries) that leaves 0 out. Dictionaries of several L0s and widths are "
         "mixed, and much of the agreement is that of sparsity.",
-        "The paper discusses which metrics move together (figure 5 and section 5): fidelity metrics do, the others "
-        "hardly follow them. There is no column for the truth.",
+        "The paper compares how metrics rank SAEs: fidelity metrics move together, the others hardly follow them. "
+        "There is no column for the truth.",
     )

@@ -9,10 +9,23 @@ from pathlib import Path
 from typing import Any
 
 from ..metrics.score import Score
-from .drawing import against_l0, arrow, bounded, empty, levels, point, sparsity_axis, strongest
+from .drawing import (
+    CEILING,
+    SHORT,
+    against_l0,
+    arrow,
+    beside,
+    bounded,
+    empty,
+    levels,
+    point,
+    sparsity_axis,
+    strongest,
+    width_handles,
+)
 from .karvonen_bars import masks, table1
 from .naming import SAE
-from .results import Results, gather, names_of
+from .results import gather, names_of
 from .style import (
     FAINT,
     GREY,
@@ -36,7 +49,7 @@ BOARD = "board"
 SCORE = "fiducial score SAES... -t othello-6x6 -n 200 -o results"
 
 
-def karvonen2024(results: Any, out: str | Path, *, format: str = "svg", command: str = "") -> list[Path]:  # noqa: A002
+def karvonen2024(results: Any, out: str | Path, *, format: str = "svg", command: str = "") -> list[Path]:
     """Draw the counterparts of the paper's figures from results at hand.
 
     Args:
@@ -74,7 +87,8 @@ def karvonen2024(results: Any, out: str | Path, *, format: str = "svg", command:
         else:
             gallery.lacks(
                 f"p-annealing on {testbed}: dictionaries of p_anneal and standard",
-                f"fiducial zoo -t {testbed} --arch standard,p_anneal -o zoo; fiducial score zoo/{testbed}/* -t {testbed} -o results",
+                f"fiducial zoo -t {testbed} --arch standard,p_anneal -o zoo; fiducial score zoo/{testbed}/* -t "
+                f"{testbed} -o results",
             )
     if boards:
         gallery.add(table1(found, boards))
@@ -104,18 +118,17 @@ def _proxies(testbed: str, saes: Sequence[SAE]) -> Drawn:
             drawn = [(sae, value) for sae, value in zip(saes, values, strict=True) if sae.has(proxy)]
             for sae, value in drawn:
                 point(ax, sae.l0, sae.scores[proxy], sae.arch, colour=colours(norm(value)), size=5.5)
-            sparsity_axis(
-                ax, [sae for sae, _ in drawn], "L0, latents active a position" if row == len(rows) - 1 else ""
-            )
-            bounded(ax, [sae.scores[proxy] for sae, _ in drawn], names=column == 1)
-            ax.set_ylabel(f"{PROXIES[proxy]}  ↑ better" if column == 0 else "")
-        bar = fig.colorbar(
-            ScalarMappable(norm, colours), ax=list(axes[:, column]), location="top", shrink=0.75, aspect=28
-        )
+            at_l0 = "L0, latents active a position" if row == len(rows) - 1 else ""
+            sparsity_axis(ax, [sae for sae, _ in drawn], at_l0)
+            scores = [sae.scores[proxy] for sae, _ in drawn]
+            bounded(ax, scores, names=column == 1, l0s=[sae.l0 for sae, _ in drawn])
+            _towards_one(ax, scores)
+            ax.set_ylabel(f"{PROXIES[proxy]} ↑" if column == 0 else "")
+        scale = ScalarMappable(norm, colours)
+        bar = fig.colorbar(scale, ax=list(axes[:, column]), location="top", shrink=0.75, aspect=28)
         bar.set_label(f"colour: {measure} of the board", fontsize=8)
         bar.outline.set_linewidth(0)
-    archs = ordered(sae.arch for sae in saes)
-    legend(fig, archs, coloured=False)
+    legend(fig, [sae.arch for sae in saes], coloured=False)
     best = {m: max(saes, key=lambda s, m=m: one.value if (one := s.group(m, BOARD)) else -1.0) for m in MEASURES}
     told = "; ".join(
         f"best {m} of the board {_told(s.group(m, BOARD))} by {s.name} (L0 {s.l0:.3g})" for m, s in best.items()
@@ -124,14 +137,45 @@ def _proxies(testbed: str, saes: Sequence[SAE]) -> Drawn:
         f"karvonen2024-proxies-{testbed}",
         fig,
         f"L0 against {' and '.join(PROXIES[name] for name in rows)} of {names_of(saes)}, on {testbed}. A shape is an "
-        f"architecture, a colour the coverage (left) or reconstruction (right) of the group `{BOARD}`; {told}. Grey "
-        "bars are 95 % intervals over games; the dashed line is the best ceiling, dotted lines are floors, those out of "
-        "sight are named at the edge.",
-        "Figure 3 has L0 against loss recovered for SAEs of ChessGPT and OthelloGPT, coloured by coverage and "
-        "reconstruction, with one marker an architecture: SAEs that lie alike by the proxies differ in both. There the "
-        "values are the published protocols, chosen and scored on the same games, and have no intervals, floors or "
-        "ceilings; here they are held out. Ours also shows the explained variance.",
+        f"architecture, a colour the coverage (left) or reconstruction (right) of the group `{BOARD}`; {told}. The "
+        "upright axes are stretched towards 1, the ceiling, which lies at infinity. Bars are 95 % intervals over "
+        "games, "
+        "mostly shorter than the marks; dotted is the best floor of each L0.",
+        "The paper plots L0 against loss recovered for SAEs of ChessGPT and OthelloGPT, coloured by coverage and by "
+        "reconstruction, with one marker an architecture: SAEs that lie alike by the proxies differ in both measures. "
+        "There the measures are chosen and scored on the same games, and have no intervals, floors or ceilings; here "
+        "they are held out. Ours also shows the explained variance.",
     )
+
+
+def _towards_one(ax: Any, scores: Sequence[Score]) -> None:
+    """Stretch an upright axis towards 1, where shares recovered crowd; left as it is if one lies above."""
+    values = [value for score in scores for value in (score.value, score.high) if value == value]
+    if not values or max(values) >= 1:
+        return
+    import numpy as np
+
+    low, top = ax.get_ylim()[0], 1 - (1 - max(values)) / 1.6
+
+    def forward(y: Any) -> Any:
+        return -np.log10(np.maximum(1 - np.asarray(y, float), 1e-6))
+
+    def backward(z: Any) -> Any:
+        return 1 - 10.0 ** -np.asarray(z, float)
+
+    ax.set_yscale("function", functions=(forward, backward))
+    ticks = [t for t in (0.0, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999) if low <= t <= top]
+    while len(ticks) > 7:
+        ticks = ticks[::2]
+    ax.set_yticks(ticks, [f"{t:g}" for t in ticks])
+    ax.set_ylim(low, top)
+    for note in ax.texts:  # names of bounds keep the height of their lines
+        place = getattr(note, "bound_at", None)
+        if place is not None:
+            share = (forward(place) - forward(low)) / (forward(top) - forward(low))
+            if place >= top:
+                note.set_text(f"↑ {note.get_text().removeprefix('↑ ')}")
+            note.set_position((1.015, float(np.clip(share, 0, 1))))
 
 
 @styled
@@ -139,38 +183,38 @@ def _measures(testbed: str, saes: Sequence[SAE]) -> Drawn:
     """Coverage against reconstruction, of the board and of all groups."""
     from matplotlib.lines import Line2D
 
-    fig, axes = grid(1, 2, size=(3.35, 2.9), extra=0.55)
+    fig, axes = grid(1, 2, size=(3.5, 3.0), extra=0.5)
     widths = sorted({sae.width for sae in saes if sae.width})
     for ax, group in zip(axes[0], (BOARD, None), strict=True):
         pairs = [(sae, *(_of(sae, measure, group) for measure in MEASURES)) for sae in saes]
         drawn = [(sae, x, y) for sae, x, y in pairs if x is not None and y is not None]
         for sae, x, y in drawn:
             point(ax, x, y, sae.arch, filled=not widths or sae.width in (0, widths[-1]))
-        _controls(ax, saes, group)
         xs, ys = [x for _, x, _ in drawn], [y for _, _, y in drawn]
-        _room(ax, [x for x in xs], ys, saes, group)
-        ax.set_xlabel(f"coverage, {'the board' if group else 'mean over groups'}  → better")
-        ax.set_ylabel(f"reconstruction, {'the board' if group else 'mean over groups'}  ↑ better")
-    grey = Line2D([], [], linestyle="none", marker="x", color=GREY, markersize=4.5, label="floor")
-    top = Line2D([], [], linestyle="none", marker="+", color="black", markersize=6.5, label="ceiling")
-    more: list[Any] = [grey, top]
+        _room(ax, xs, ys)
+        _controls(ax, xs, ys)
+        ax.set_xlabel(f"coverage, {'the board' if group else 'mean over groups'} →")
+        ax.set_ylabel(f"reconstruction, {'the board' if group else 'mean over groups'} ↑")
+    more: list[Any] = [
+        Line2D([], [], linestyle="none", marker="x", color=GREY, markersize=4.5, label="floor"),
+        Line2D([], [], linestyle="none", marker=CEILING, color="black", markersize=6.5, label="ceiling"),
+    ]
     if len(widths) > 1:
-        more.append(
-            Line2D([], [], linestyle="none", marker="o", markerfacecolor="white", markeredgecolor=GREY, markersize=4.5,
-                   label=f"open: {', '.join(map(str, widths[:-1]))} latents")
-        )  # fmt: skip
+        label = f"open: {', '.join(map(str, widths[:-1]))} latents, filled: {widths[-1]}"
+        hollow = {"markerfacecolor": "white", "markeredgecolor": GREY, "markersize": 4.5}
+        more.append(Line2D([], [], linestyle="none", marker="o", label=label, **hollow))
     legend(fig, [sae.arch for sae in saes], more=more)
     return Drawn(
         f"karvonen2024-measures-{testbed}",
         fig,
         f"Coverage against reconstruction of {names_of(saes)}, on {testbed}: left of the group `{BOARD}`, right the "
-        "mean over all feature groups. Bars are 95 % intervals over games. Crosses are floors, plus signs ceilings "
-        "(supervised), each at its own two values; dotted lines are the best floor of each axis, dashed lines the best "
-        "ceiling. Dictionaries between the dotted and the dashed lines in both directions know more than what deserves "
-        "no credit.",
-        "Figure 4 compares coverage and reconstruction of the same SAEs across architectures. There the two maxima come "
-        "from different SAEs and nothing is drawn of neurons or probes; table 1 has those of the random model and of "
-        "probes.",
+        "mean over all feature groups. Bars are 95 % intervals over games, mostly shorter than the marks. Crosses are "
+        "floors, asterisks ceilings (supervised), each at its own two values; dotted lines are the best floor of each "
+        "axis, dashed lines the best ceiling. What lies between the dotted and the dashed lines in both directions "
+        "knows "
+        "more than what deserves no credit.",
+        "The paper compares coverage and reconstruction of the same SAEs across architectures. There the two maxima "
+        "come from different SAEs and nothing is drawn of neurons; its table has a random model and probes.",
     )
 
 
@@ -178,23 +222,22 @@ def _of(sae: SAE, measure: str, group: str | None) -> Score | None:
     return sae.scores[measure] if group is None else sae.group(measure, group)
 
 
-def _controls(ax: Any, saes: Sequence[SAE], group: str | None) -> None:
-    """Floors as crosses, ceilings as plus signs, where both measures are known of them."""
-    of = {measure: [score for sae in saes if (score := _of(sae, measure, group)) is not None] for measure in MEASURES}
-    for kind, marker, colour, size in (("floors", "x", GREY, 4.5), ("ceilings", "+", "black", 6.5)):
-        x, y = (levels(of[measure], kind) for measure in MEASURES)
+def _controls(ax: Any, xs: Sequence[Score], ys: Sequence[Score]) -> None:
+    """Floors as crosses, ceilings as asterisks, where both measures are known of them, with their names."""
+    names: list[tuple[str, float, float]] = []
+    for kind, marker, colour, size in (("floors", "x", GREY, 4.5), ("ceilings", CEILING, "black", 6.5)):
+        x, y = levels(xs, kind), levels(ys, kind)
         for name in x:
             if name in y:
                 at = (max(x[name]), max(y[name]))
-                ax.plot(
-                    *at, marker=marker, color=colour, markersize=size, markeredgewidth=1.0, linestyle="none", zorder=2.5
-                )
-                ax.annotate(name, at, xytext=(4, 3), textcoords="offset points", fontsize=5.8, color=GREY, zorder=2.5)
+                style: dict[str, Any] = {"color": colour, "markersize": size, "markeredgewidth": 1.0}
+                ax.plot(*at, marker=marker, linestyle="none", zorder=2.5, **style)
+                names.append((SHORT.get(name, name), *at))
+    beside(ax, names, [(x.value, y.value) for x, y in zip(xs, ys, strict=True)])
 
 
-def _room(ax: Any, xs: Sequence[Score], ys: Sequence[Score], saes: Sequence[SAE], group: str | None) -> None:
+def _room(ax: Any, xs: Sequence[Score], ys: Sequence[Score]) -> None:
     """Limits that hold everything, and the lines of the best floor and the best ceiling."""
-    del saes, group
     for scores, line, limits in ((xs, ax.axvline, ax.set_xlim), (ys, ax.axhline, ax.set_ylim)):
         values = [v for score in scores for v in (score.value, score.low, score.high) if v == v]
         for kind, style in (("floors", ":"), ("ceilings", "--")):
@@ -204,14 +247,12 @@ def _room(ax: Any, xs: Sequence[Score], ys: Sequence[Score], saes: Sequence[SAE]
                 line(there[name][1], color=FAINT, linestyle=style, linewidth=0.9, zorder=0.5)
         low, high = min(values), max(values)
         pad = 0.06 * (high - low)
-        limits(low - pad, high + 2.2 * pad)
+        limits(low - pad, high + 1.5 * pad)
 
 
 @styled
 def _annealing(testbed: str, saes: Sequence[SAE]) -> Drawn:
     """P-annealed SAEs against those with a plain L1 penalty, at several L0s."""
-    from matplotlib.lines import Line2D
-
     kept = [sae for sae in saes if sae.arch in ("standard", "p_anneal", "gated", "gated_anneal") and sae.l0 == sae.l0]
     widths = sorted({sae.width for sae in kept if sae.width})
     panels: list[tuple[str, str, str | None]] = [
@@ -230,15 +271,10 @@ def _annealing(testbed: str, saes: Sequence[SAE]) -> Drawn:
             continue
         against_l0(ax, [sae for sae, _ in pairs], [score for _, score in pairs], widths=widths)
         sparsity_axis(ax, [sae for sae, _ in pairs])
-        bounded(ax, [score for _, score in pairs], also=("random dictionary", "random-model SAE"))
-        ax.set_ylabel(f"{title}  {arrow(metric)}")
-    more = [
-        Line2D([], [], color=GREY, linestyle="-" if last else (0, (3, 1.5)), marker="o", markersize=4,
-               markerfacecolor=GREY if last else "white", label=f"{width} latents")
-        for width in widths
-        for last in [width == widths[-1]]
-    ]  # fmt: skip
-    legend(fig, [sae.arch for sae in kept], more=more)
+        also = ("random dictionary", "random-model SAE")
+        bounded(ax, [score for _, score in pairs], also=also, l0s=[sae.l0 for sae, _ in pairs])
+        ax.set_ylabel(f"{title} {arrow(metric)}")
+    legend(fig, [sae.arch for sae in kept], more=width_handles(widths))
     names = " and ".join(look(arch)[0] for arch in ordered(sae.arch for sae in kept))
     return Drawn(
         f"karvonen2024-p-annealing-{testbed}",
@@ -246,7 +282,7 @@ def _annealing(testbed: str, saes: Sequence[SAE]) -> Drawn:
         f"{names} against L0, {names_of(kept)}, on {testbed}. Bars are 95 % intervals over games of one training each; "
         "two seeds differ by more. Floors are dotted, the best ceiling is dashed.",
         "The paper's p-annealing (an Lp penalty whose p falls from 1 to .2) brings Standard SAEs to where Gated ones "
-        "are in loss recovered, coverage and reconstruction, at a fraction of the cost. There one SAE a setting and no "
+        "are in coverage and reconstruction. There one SAE a setting and no "
         "intervals; here the SAEs are small and trained for minutes.",
         tuple(missing),
     )
@@ -256,6 +292,3 @@ def _told(score: Score | None) -> str:
     if score is None:
         return "unknown"
     return f"{score.value:.3f} [{score.low:.3f}, {score.high:.3f}]"
-
-
-__all__ = ["karvonen2024", "Results"]

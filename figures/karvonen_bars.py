@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..metrics.score import Score
-from .drawing import levels
+from .drawing import halo
 from .naming import SAE
 from .results import Results
-from .style import GREY, Drawn, grid, styled
+from .style import GREY, Drawn, below, grid, styled
 
 PUBLISHED: dict[str, dict[str, tuple[float, float]]] = {  # table 1: coverage, reconstruction
     "chess": {"random model": (0.11, 0.01), "best SAE": (0.48, 0.85), "probes": (0.98, 0.98)},
@@ -41,10 +41,11 @@ def table1(found: Results, testbeds: Sequence[str]) -> Drawn:
             bars = {
                 "random model": _bound(scored, "random-model SAE", "floors"),
                 "best SAE": (score.value, score.low, score.high),
-                "probes": _bound(scored, "probes", "ceilings"),
+                "probes": _bound(scored, "", "ceilings"),
             }
             told.append(
-                f"{testbed} {measure}: {best.name}, {score.value:.3f} [{score.low:.3f}, {score.high:.3f}] of {len(scored)}"
+                f"{testbed} {measure}: {best.name}, {score.value:.3f} [{score.low:.3f}, {score.high:.3f}] of "
+                f"{len(scored)}"
             )
             for number, row in enumerate(ROWS):
                 x = place + (number - 1) * 0.27
@@ -62,8 +63,12 @@ def table1(found: Results, testbeds: Sequence[str]) -> Drawn:
                         ecolor="black",
                         elinewidth=0.9,
                     )
-                ax.text(x, value + 0.02, f"{value:.2f}".lstrip("0"), ha="center", va="bottom", fontsize=6.5)
                 paper = PUBLISHED[_game(testbed)][row][column] if _game(testbed) else math.nan
+                top = max(value, high if not math.isnan(high) else value)
+                top = paper if top - 0.02 < paper < top + 0.1 else top
+                halo(
+                    ax.text(x, top + 0.02, f"{value:.2f}".lstrip("0"), ha="center", va="bottom", fontsize=6.5, zorder=5)
+                )
                 ax.plot([x - 0.12, x + 0.12], [paper, paper], color="black", linewidth=1.1, linestyle=(0, (1.5, 1)))
         ax.set_xticks(range(len(testbeds)), testbeds)
         ax.set_ylim(0, 1.08)
@@ -72,12 +77,17 @@ def table1(found: Results, testbeds: Sequence[str]) -> Drawn:
     handles: list[Any] = [
         Patch(facecolor=FILL["random model"], hatch="///", edgecolor="white", label="SAE of a random model (floor)"),
         Patch(facecolor=FILL["best SAE"], label="best SAE at hand"),
-        Patch(facecolor=FILL["probes"], hatch="...", edgecolor="white", label="linear probes (ceiling)"),
+        Patch(
+            facecolor=FILL["probes"],
+            hatch="...",
+            edgecolor="white",
+            label="probes or least squares, the better (ceiling)",
+        ),
         Line2D(
             [], [], color="black", linestyle=(0, (1.5, 1)), linewidth=1.1, label="published, same game, other model"
         ),
     ]
-    fig.legend(handles=handles, loc="outside lower center", ncols=4 if len(testbeds) > 2 else 2)
+    below(fig, handles)
     return Drawn(
         "karvonen2024-table-1",
         fig,
@@ -87,7 +97,8 @@ def table1(found: Results, testbeds: Sequence[str]) -> Drawn:
         "Table 1 has these rows for ChessGPT and OthelloGPT, as maxima over more than 500 SAEs a game: coverage .48 "
         "and reconstruction .85 on chess, .52 and .95 on Othello, .11/.01 and .27/.08 for SAEs of a random model, "
         ".98/.98 and .99/.99 for probes. The published protocols choose and score on the same games, divide Othello's "
-        "coverage by properties that cannot occur, and use larger models, so levels cannot be compared, only the order.",
+        "coverage by properties that cannot occur, and use larger models, so levels cannot be compared, only the "
+        "order.",
     )
 
 
@@ -130,14 +141,8 @@ def masks(reproductions: Sequence[Mapping[str, Any]]) -> Drawn:
                     ax.bar(
                         x, cell["value"], 0.25, color=FILL[label], hatch=HATCH[label], edgecolor="white", linewidth=0.4
                     )
-                    ax.text(
-                        x,
-                        cell["value"] + 0.02,
-                        f"{cell['value']:.2f}".lstrip("0") or "0",
-                        ha="center",
-                        va="bottom",
-                        fontsize=6.3,
-                    )
+                    told = f"{cell['value']:.2f}".lstrip("0")
+                    halo(ax.text(x, 0.015, told, ha="center", va="bottom", fontsize=6.3, zorder=5))
                     held = _cell(made, function, row, measure, "held-out")
                     if held is not None and held["value"] is not None:
                         low, high = (held[end] if held[end] is not None else held["value"] for end in ("low", "high"))
@@ -169,14 +174,16 @@ def masks(reproductions: Sequence[Mapping[str, Any]]) -> Drawn:
         ),
         Line2D([], [], color="#d55e00", linestyle=":", label="floor: always on"),
     ]
-    fig.legend(handles=handles, loc="outside lower center", ncols=3)
+    below(fig, handles)
     return Drawn(
         "karvonen2024-masks",
         fig,
         "The published measures with more and more of the board masked (bars), the held-out ones of the same functions "
-        "with 95 % intervals over games (circles), and what an always-on latent scores (dotted). From "
+        "with 95 % intervals over games (circles; of properties that occur often enough only), and what an always-on "
+        "latent scores (dotted). From "
         + "; ".join(
-            f"{made['name']}: {made['n_dictionaries'].get('trained', 0)} SAEs, {made['n_dictionaries'].get('random', 0)} of a "
+            f"{made['name']}: {made['n_dictionaries'].get('trained', 0)} SAEs, "
+            f"{made['n_dictionaries'].get('random', 0)} of a "
             "random model"
             for made in reproductions
         )

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 
 from ..metrics.score import Score
-from .drawing import SHORT, empty, levels
+from ..reporting.identity import architecture
+from .drawing import CEILING, SHORT, beside, empty, levels, write_levels
 from .makelov_latents import histograms, occlusion
-from .naming import SAE, arch_of
-from .results import Results, gather
-from .style import GREY, Drawn, Gallery, grid, look, ordered, styled
+from .naming import SAE
+from .results import gather
+from .style import GREY, Drawn, Gallery, below, grid, look, ordered, styled
 
 SOURCE = (
     "Makelov, Lange, Nanda: Towards Principled Evaluations of Sparse Autoencoders for Interpretability and Control "
@@ -33,7 +34,7 @@ KINDS: dict[str, tuple[str, str]] = {  # of the reproduction: colour, marker
 }
 
 
-def makelov2024(results: Any, out: str | Path, *, format: str = "svg", command: str = "") -> list[Path]:  # noqa: A002
+def makelov2024(results: Any, out: str | Path, *, format: str = "svg", command: str = "") -> list[Path]:
     """Draw the counterparts of the paper's figures from results at hand.
 
     Args:
@@ -100,12 +101,14 @@ def _three_axes(made: Mapping[str, Any]) -> Drawn:
     return Drawn(
         f"makelov2024-approximation-{made['name']}",
         fig,
-        f"Sufficiency (share of the logit difference that the reconstruction brings back) against necessity (share that "
+        "Sufficiency (share of the logit difference that the reconstruction brings back) against necessity (share "
+        "that "
         f"is lost where only the reconstruction's error is left) on {made['name']}, {len(places)} pairs of section and "
-        f"attribute that carry the task, {len(rows)} rows, SAEs with {seeds} seeds of {made['about'].get('steps', '?')} "
+        f"attribute that carry the task, {len(rows)} rows, SAEs with {seeds} seeds of "
+        f"{made['about'].get('steps', '?')} "
         "steps. Bars are 95 % intervals over prompts and seeds; dashed is the activation itself (1), dotted mean "
         "ablation (sufficiency) and no reconstruction (necessity). An arrow at an axis says which way is better.",
-        "The paper's figures 2 and 3 show the same two scores for supervised dictionaries, task SAEs and web-text SAEs "
+        "The paper shows the same two scores for supervised dictionaries, task SAEs and web-text SAEs "
         "at cross-sections of GPT-2 small: supervised ones are near 1 in both, task SAEs worse, web-text SAEs much "
         "worse. There one seed, no intervals, no frozen decoders, and recovery without its sign.",
     )
@@ -133,10 +136,20 @@ def _edits(made: Mapping[str, Any]) -> Drawn:
                 ).T
                 solid = key == "success"
                 ax.errorbar(
-                    x, y, yerr=[np.maximum(0, y - low), np.maximum(0, high - y)], color=colour, marker=marker, linestyle=style,
-                    markersize=4, linewidth=1.1 if solid else 0.8, elinewidth=0.8, alpha=0.95,
-                    markerfacecolor=colour if solid else "white", markeredgewidth=0.8, zorder=3 if solid else 2,
-                )  # fmt: skip
+                    x,
+                    y,
+                    yerr=[np.maximum(0, y - low), np.maximum(0, high - y)],
+                    color=colour,
+                    marker=marker,
+                    linestyle=style,
+                    markersize=4,
+                    linewidth=1.1 if solid else 0.8,
+                    elinewidth=0.8,
+                    alpha=0.95,
+                    markerfacecolor=colour if solid else "white",
+                    markeredgewidth=0.8,
+                    zorder=3 if solid else 2,
+                )
         floor = max(row["no_edit"] for row in here if row["no_edit"] is not None)
         ax.axhline(floor, color=GREY, linestyle=":", linewidth=0.9, zorder=0.5)
         ax.axhline(1, color=GREY, linestyle="--", linewidth=0.9, zorder=0.5)
@@ -173,7 +186,7 @@ def _edits(made: Mapping[str, Any]) -> Drawn:
         "full patch of the counterfactual does. Solid: latents chosen greedily towards the counterfactual activation; "
         "dashed: those whose meaning is the old and the new value. Bars are 95 % intervals over prompts and seeds; "
         "dashed line: the full patch, dotted line: no edit. Points of a budget stand a little apart, for sight.",
-        "Figure 4 has edit accuracy for IO, Pos and S against the number of features, and against the weight removed; "
+        "The paper has edit accuracy for IO, Pos and S against the number of features, and the weight removed; "
         "supervised edits agree with the ground-truth patch in more than 80 %. There an edit always takes its whole "
         "budget and may take a feature twice; here it stops where nothing helps.",
     )
@@ -212,24 +225,27 @@ def _shipped(testbed: str, saes: Sequence[SAE]) -> Drawn:
             missing.append((f"edits of {attribute}", SCORE))
             continue
         ax.set_xscale("log")
-        budgets = sorted({int(k) for sae in saes if sae.has("minimal_edit_error")
-                          for k in sae.scores["minimal_edit_error"].details.get("by attribute", {}).get(attribute, {}).get("share_by_budget", {})})  # fmt: skip
+        budgets = sorted(
+            {
+                int(k)
+                for sae in saes
+                if sae.has("minimal_edit_error")
+                for k in sae.scores["minimal_edit_error"]
+                .details.get("by attribute", {})
+                .get(attribute, {})
+                .get("share_by_budget", {})
+            }
+        )
         ax.set_xticks(budgets, [str(b) for b in budgets])
         ax.minorticks_off()
         scores = [score for sae in saes if (score := sae.group("edit_success_score", attribute)) is not None]
+        marks: list[tuple[float, str, float | None]] = []
         for kind, style in (("floors", ":"), ("ceilings", "--")):
             for name, (_, high) in levels(scores, kind).items():
-                if name in ("no edit", "PCA", "random dictionary", "mean codes", "full patch"):
+                if name in ("PCA", "random dictionary", "mean codes"):
                     ax.axhline(high, color=GREY, linestyle=style, linewidth=0.8, zorder=0.5)
-                    if name in ("PCA", "random dictionary", "mean codes"):
-                        ax.annotate(
-                            SHORT.get(name, name),
-                            (1.01, high),
-                            xycoords=("axes fraction", "data"),
-                            fontsize=6.3,
-                            color=GREY,
-                            va="center",
-                        )
+                    marks.append(((high + 0.04) / 1.1, SHORT.get(name, name), high))
+        write_levels(ax, marks)
         ax.set_ylim(-0.04, 1.06)
         ax.set_title(attribute, loc="left")
         ax.set_xlabel("latents that may change")
@@ -238,11 +254,13 @@ def _shipped(testbed: str, saes: Sequence[SAE]) -> Drawn:
     return Drawn(
         f"makelov2024-axes-{testbed}",
         fig,
-        f"Left: sufficiency against necessity of {len(saes)} SAEs of {testbed}, with 95 % intervals over prompts; crosses "
+        f"Left: sufficiency against necessity of {len(saes)} SAEs of {testbed}, with 95 % intervals over prompts; "
+        "crosses "
         "are floors, asterisks the ceilings. Middle and right: share of prompts in which an edit of at most so many "
-        "latents has the answer of the full patch, for the name (IO) and the order of the names (Pos); the interval at 2 "
+        "latents has the answer of the full patch, for the name (IO) and the order of the names (Pos); the interval "
+        "at 2 "
         "latents is of the score that is reported, the other budgets have none. Lines: floors dotted, ceilings dashed.",
-        "Figures 2 to 4 of the paper, on GPT-2 small. Floors (random dictionary, frozen decoder, PCA) are not in the paper.",
+        "The same axes in the paper, on GPT-2 small; it has none of these floors.",
         tuple(missing),
     )
 
@@ -252,33 +270,48 @@ def _cross(ax: Any, x: Interval, y: Interval, colour: str, marker: str) -> None:
     if math.isnan(xv) or math.isnan(yv):
         return
     ax.errorbar(
-        xv, yv, xerr=[[max(0, xv - xl)], [max(0, xh - xv)]], yerr=[[max(0, yv - yl)], [max(0, yh - yv)]],
-        color=colour, marker=marker, markersize=5, elinewidth=0.9, markeredgecolor="white", markeredgewidth=0.5, zorder=3,
-    )  # fmt: skip
+        xv,
+        yv,
+        xerr=[[max(0, xv - xl)], [max(0, xh - xv)]],
+        yerr=[[max(0, yv - yl)], [max(0, yh - yv)]],
+        color=colour,
+        marker=marker,
+        markersize=5,
+        elinewidth=0.9,
+        markeredgecolor=colour if marker in ("P", "*", "X") else "white",
+        markeredgewidth=0.5,
+        zorder=3,
+    )
 
 
 def _bar(ax: Any, x: float, score: Score, colour: str) -> None:
     ax.errorbar(
-        x, score.value, yerr=[[max(0, score.value - score.low)], [max(0, score.high - score.value)]], color=colour,
-        elinewidth=1.4, fmt="none", zorder=4,
-    )  # fmt: skip
+        x,
+        score.value,
+        yerr=[[max(0, score.value - score.low)], [max(0, score.high - score.value)]],
+        color=colour,
+        elinewidth=1.4,
+        fmt="none",
+        zorder=4,
+    )
 
 
 def _bounds(ax: Any, saes: Sequence[SAE], x: str, y: str) -> None:
-    """Floors as crosses and ceilings as asterisks, where both scores know them; lines at the best."""
-    for kind, marker, colour in (("floors", "x", GREY), ("ceilings", (6, 2, 0), "black")):
+    """Floors as crosses and ceilings as asterisks, where both scores know them; lines at the activation itself."""
+    names: list[tuple[str, float, float]] = []
+    for kind, marker, colour in (("floors", "x", GREY), ("ceilings", CEILING, "black")):
         at_x, at_y = (levels([sae.scores[name] for sae in saes], kind) for name in (x, y))
         for name in at_x:
-            if name not in at_y:
-                continue
-            place = (max(at_x[name]), max(at_y[name]))
-            ax.plot(*place, marker=marker, color=colour, markersize=5, linestyle="none", zorder=2)
-            left = place[0] > 0.5
-            ax.annotate(SHORT.get(name, name), place, xytext=(-5 if left else 5, -7 if left else 3), textcoords="offset points",
-                        fontsize=6.3, color=GREY, ha="right" if left else "left")  # fmt: skip
+            if name in at_y:
+                place = (max(at_x[name]), max(at_y[name]))
+                ax.plot(*place, marker=marker, color=colour, markersize=5, linestyle="none", zorder=2)
+                names.append((SHORT.get(name, name), *place))
     ax.axhline(1, color=GREY, linestyle="--", linewidth=0.9, zorder=0.5)
     ax.axvline(1, color=GREY, linestyle="--", linewidth=0.9, zorder=0.5)
-    ax.set_xlim(-0.06, 1.12)
+    ax.set_xlim(-0.06, 1.15)
+    low, high = ax.get_ylim()
+    ax.set_ylim(low - 0.04 * (high - low), high + 0.04 * (high - low))
+    beside(ax, names, [(sae.scores[x].value, sae.scores[y].value) for sae in saes])
 
 
 def _triple(score: Score) -> Interval:
@@ -298,7 +331,7 @@ def _ends(values: Any) -> tuple[float, float]:
 def _kind(name: str) -> tuple[str, str]:
     if name in KINDS:
         return KINDS[name]
-    arch = arch_of(name)
+    arch = architecture(name)
     return look(arch)[1:]
 
 
@@ -317,9 +350,4 @@ def _legend(fig: Any, names: Sequence[str], more: Sequence[Any] = ()) -> None:
         colour, marker = KINDS.get(name) or known.get(name) or _kind(name)
         handles.append(Line2D([], [], linestyle="none", color=colour, marker=marker, markersize=5, label=name))
     handles += list(more)
-    fig.legend(
-        handles=handles, loc="outside lower center", ncols=max(2, min(len(handles), int(fig.get_figwidth() / 1.35)))
-    )
-
-
-__all__ = ["Results", "makelov2024"]
+    below(fig, handles)

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .drawing import levels
+from .drawing import SHORT, halo, levels
 from .naming import SAE
-from .style import FAINT, GREY, Drawn, grid, look, ordered, styled
+from .style import FAINT, GREY, Drawn, below, grid, look, ordered, styled
 
 ATTRIBUTES: dict[str, tuple[str, str]] = {  # colour, hatch
     "IO": ("#0072b2", ""),
@@ -22,7 +22,7 @@ ATTRIBUTES: dict[str, tuple[str, str]] = {  # colour, hatch
 
 @styled
 def histograms(testbed: str, saes: Sequence[SAE]) -> Drawn:
-    """F1 of every latent with the attribute value, pair or union that fits it best, on prompts that did not choose it."""
+    """F1 of every latent with the value, pair or union that fits it best, on prompts that did not choose it."""
     from matplotlib.patches import Patch
 
     kept = [sae for sae in saes if sae.scores["interpretable_score"].features][:8]
@@ -53,24 +53,28 @@ def histograms(testbed: str, saes: Sequence[SAE]) -> Drawn:
         share = f"{score.value:.2f} [{score.low:.2f}, {score.high:.2f}]"
         ax.set_title(f"{sae.name}, L0 {sae.l0:.3g}: {share} at F1 ≥ {threshold:g}", loc="left", fontsize=7.5)
         told.append(
-            f"{sae.name}: {len(alive)} live latents, share explained {share}, with shuffled prompts {chance:.3f}, mean codes {ceiling:.3f}"
+            f"{sae.name}: {len(alive)} live latents, share explained {share}, with shuffled prompts {chance:.3f}, "
+            f"mean codes {ceiling:.3f}"
         )
         ax.set_xlabel("F1 with the best attribute value")
         ax.set_ylabel("live latents")
     for ax in axes.ravel()[len(kept) :]:
         ax.set_visible(False)
     handles = [
-        Patch(facecolor=colour, hatch=hatch, edgecolor="white", label=name if name != "none" else "no explanation chosen")
-        for name, (colour, hatch) in ATTRIBUTES.items() if name in seen
-    ]  # fmt: skip
-    fig.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), int(fig.get_figwidth() / 1.1)))
+        Patch(
+            facecolor=colour, hatch=hatch, edgecolor="white", label=name if name != "none" else "no explanation chosen"
+        )
+        for name, (colour, hatch) in ATTRIBUTES.items()
+        if name in seen
+    ]
+    below(fig, handles)
     return Drawn(
         f"makelov2024-f1-{testbed}",
         fig,
         f"F1 of each live latent with the value, pair of values or union of up to ten values of an attribute that fits "
         f"it best, chosen on half of the prompts and measured on the other, on {testbed}. The dashed line is the "
         f"threshold of `interpretable_score`. {'; '.join(told)}.",
-        "Figures 5 and 6 have histograms of the same F1 for task and web-text SAEs, by attribute. There explanations "
+        "The paper has histograms of the same F1 for task and web-text SAEs, by attribute. There explanations "
         "are chosen and measured on the same prompts and unions may cover everything, so published F1s are higher; a "
         "shuffled control is not shown.",
     )
@@ -84,60 +88,64 @@ def occlusion(testbed: str, saes: Sequence[SAE]) -> Drawn:
     fig, axes = grid(1, 2, size=(3.2, 2.5), extra=0.35)
     left, right = axes[0]
     attributes: dict[str, float] = {}
+    drawn: list[tuple[str, float, float, float, float, str, str]] = []
     for number, sae in enumerate(saes):
         score, about = sae.scores["found_values_score"], sae.scores["occlusion_error"].details
         attributes |= about["variance_shares"]
         _, colour, marker = look(sae.arch)
-        for attribute, share in about["variance_shares"].items():
+        for attribute in about["variance_shares"]:
             if attribute not in score.groups:
                 continue
             value = score.groups[attribute]
             low, high = score.group_intervals.get(attribute, (value, value))
-            left.errorbar(
-                share * (1 + 0.03 * (number - (len(saes) - 1) / 2)), value, yerr=[[max(0, value - low)], [max(0, high - value)]],
-                color=colour, marker=marker, markersize=5, elinewidth=0.9, markeredgecolor="white", markeredgewidth=0.5,
-                zorder=3,
-            )  # fmt: skip
-    scored = [sae for sae in saes if sae.scores["found_values_score"].groups]
-    for attribute, share in attributes.items():
-        groups = [one for sae in scored if (one := sae.group("found_values_score", attribute)) is not None]
+            shift = 0.12 * (number - (len(saes) - 1) / 2)
+            drawn.append((attribute, shift, value, low, high, colour, marker))
+    order = sorted(attributes, key=lambda name: attributes[name])
+    for attribute, shift, value, low, high, colour, marker in drawn:
+        x = order.index(attribute) + shift
+        left.plot([x, x], [min(low, value), max(high, value)], color=colour, linewidth=0.9, zorder=2)
+        left.plot([x], [value], color=colour, marker=marker, markersize=5.5, linestyle="none", zorder=3)
+    for place, attribute in enumerate(order):
+        groups = [one for sae in saes if (one := sae.group("found_values_score", attribute)) is not None]
         for kind, style in (("floors", ":"), ("ceilings", "--")):
             for _, high in levels(groups, kind).values():
-                left.plot(
-                    [share * 0.9, share * 1.1], [high, high], color=GREY, linestyle=style, linewidth=1.0, zorder=1
-                )
-        left.annotate(attribute, (share, 1.09), ha="center", fontsize=7.5)
-    left.set_xscale("log")
-    ticks = sorted(attributes.values())
-    left.set_xticks([0.03, 0.1, 0.3, 1.0], ["3 %", "10 %", "30 %", "100 %"])
-    left.minorticks_off()
-    left.set_xlim(min([0.03, *ticks]) / 1.3, 1.05)
-    left.set_ylim(-0.04, 1.17)
-    left.set_xlabel("share of the variance that the attribute writes")
+                ends = [place - 0.32, place + 0.32]
+                left.plot(ends, [high, high], color=GREY, linestyle=style, linewidth=1.0, zorder=1)
+    left.set_xticks(range(len(order)), [f"{name}\n{attributes[name]:.1%}" for name in order])
+    left.set_xlim(-0.5, len(order) - 0.5)
+    left.set_ylim(-0.05, 1.08)
+    left.set_xlabel("attribute, and the share of the variance it writes")
     left.set_ylabel("values with a latent of F1 > .5 ↑")
     names: list[str] = []
     for place, sae in enumerate(saes):
         score = sae.scores["occlusion_error"]
         _, colour, marker = look(sae.arch)
         right.errorbar(
-            score.value, place, xerr=[[max(0, score.value - score.low)], [max(0, score.high - score.value)]], color=colour,
-            marker=marker, markersize=5, elinewidth=1.1, zorder=3,
-        )  # fmt: skip
+            score.value,
+            place,
+            xerr=[[max(0, score.value - score.low)], [max(0, score.high - score.value)]],
+            color=colour,
+            marker=marker,
+            markersize=5,
+            elinewidth=1.1,
+            zorder=3,
+        )
         names.append(sae.name)
     bounds = [sae.scores["occlusion_error"] for sae in saes]
     for kind, style in (("floors", ":"), ("ceilings", "--")):
         for name, (low, _) in levels(bounds, kind).items():
             right.axvline(low, color=FAINT, linestyle=style, linewidth=0.9, zorder=0.5)
-            right.annotate(
-                name,
-                (low, 1.01),
+            note = right.annotate(
+                SHORT.get(name, name),
+                (low, 0.5),
                 xycoords=("data", "axes fraction"),
-                rotation=35,
+                rotation=90,
                 fontsize=6.3,
                 color=GREY,
-                ha="left",
-                va="bottom",
+                ha="center",
+                va="center",
             )
+            halo(note)
     right.set_yticks(range(len(names)), names)
     right.set_ylim(-0.6, len(names) - 0.4)
     right.invert_yaxis()
@@ -151,14 +159,17 @@ def occlusion(testbed: str, saes: Sequence[SAE]) -> Drawn:
         Line2D([], [], color=GREY, linestyle=":", label="floors"),
         Line2D([], [], color=GREY, linestyle="--", label="ceilings"),
     ]
-    fig.legend(handles=handles, loc="outside lower center", ncols=6)
+    below(fig, handles)
     return Drawn(
         f"makelov2024-occlusion-{testbed}",
         fig,
-        f"Left: share of an attribute's values that have a latent of their own, against the share of the variance that the "
-        f"attribute writes, {len(saes)} SAEs of {testbed}; SAEs stand a little apart, for sight. Right: `occlusion_error`, "
+        "Left: share of an attribute's values that have a latent of their own, against the share of the variance "
+        "that the "
+        f"attribute writes, {len(saes)} SAEs of {testbed}; SAEs stand a little apart, for sight. Right: "
+        "`occlusion_error`, "
         "how much less is found of the attribute written with less variance. Bars are 95 % intervals over prompts.",
-        "Section 5 and its toy model: of two attributes, an SAE learns the features of the one with the larger norm and "
+        "The paper, and its toy model: of two attributes, an SAE learns the features of the one with the larger norm "
+        "and "
         "misses those of the other, and IO occludes S in GPT-2 small. Ours is read off the trained SAEs; the toy is in "
         "docs/occlusion-and-over-splitting.md.",
     )

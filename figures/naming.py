@@ -7,10 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..metrics.score import Score
-from ..models.training_recipes import ARCHITECTURES
+from ..reporting.identity import architecture
 
-UNKNOWN = "unknown"
-_BY_LENGTH = sorted({*ARCHITECTURES, "l1"}, key=lambda name: (-len(name), name))  # `gated_anneal` before `gated`
 _L0 = re.compile(r"\bl0-(\d+(?:\.\d+)?)")
 _SEED = re.compile(r"\bseed-(\d+)")
 _STEP = re.compile(r"@(\d+)$")
@@ -24,7 +22,7 @@ class SAE:
     Attributes:
         name: as the result has it.
         testbed: name of the testbed.
-        arch: key of the architecture; `unknown` if neither the result nor the name says it.
+        arch: key of the architecture; `unknown` if neither the result nor the name says it, `control` for a floor.
         l0: latents active a position; NaN if unknown.
         width: latents; 0 if unknown.
         seed: of the training; None if the name does not say.
@@ -73,19 +71,6 @@ class SAE:
         return Score(whole.metric, whole.groups[group], low, high, floors=of(whole.floors), ceilings=of(whole.ceilings))
 
 
-def arch_of(name: str) -> str:
-    """The architecture that a name tells.
-
-    >>> [arch_of(name) for name in ("topk-l0-32-seed-0", "zoo-gated_anneal-l0-8", "Batch-TopK", "mine")]
-    ['topk', 'gated_anneal', 'batchtopk', 'unknown']
-    """
-    plain = name.lower().replace("batch-topk", "batchtopk").replace("p-anneal", "p_anneal")
-    for arch in _BY_LENGTH:
-        if re.search(rf"(?<![a-z0-9_]){re.escape(arch)}(?![a-z0-9_])", plain):
-            return "standard" if arch == "l1" else arch
-    return UNKNOWN
-
-
 def described(
     name: str,
     testbed: str,
@@ -110,7 +95,7 @@ def described(
     return SAE(
         name=name,
         testbed=testbed,
-        arch=str(about.get("arch") or about.get("architecture") or arch_of(name)),
+        arch=str(about.get("arch") or about.get("architecture") or architecture(name)),
         l0=_l0(name, scores, controls or {}),
         width=int(about.get("n_latents") or 0),
         seed=None if (seed := _first(_SEED, name)) is None else int(seed),

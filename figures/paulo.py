@@ -1,7 +1,7 @@
-"""Paulo et al. 2024 (arXiv 2410.13928): do scorers of explanations agree, what do they say of nulls, and of examples?"""
+"""Paulo et al. 2024 (arXiv 2410.13928): do scorers of explanations agree, and what do they say of nulls?"""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,14 @@ from ..judging.agreement import PUBLISHED, PUBLISHED_NAMES
 from ..judging.paulo2024 import MEDIANS
 from ..judging.result import BARE, FOUND, JudgesJudged
 from .benchmark_matrix import rank_matrix
-from .results import Results, gather
-from .style import DIVERGING, GREY, Drawn, Gallery, grid, styled
+from .paulo_examples import REPRODUCE, examples
+from .results import gather
+from .style import DIVERGING, GREY, Drawn, Gallery, below, grid, styled
 
-SOURCE = "Paulo, Mallen, Juang, Belrose: Automatically Interpreting Millions of Features in Large Language Models (ICML 2025, arXiv 2410.13928)"
-REPRODUCE = "fiducial reproduce paulo2024 -t othello-6x6 -o results"
+SOURCE = (
+    "Paulo, Mallen, Juang, Belrose: Automatically Interpreting Millions of Features in Large Language Models "
+    "(ICML 2025, arXiv 2410.13928)"
+)
 EXPLAIN = "fiducial explain topk -t othello-6x6 -o results"
 TRUE = "true F1"
 SCORERS = ("detection", "fuzzing", "simulation", "embedding", "natural F1")
@@ -30,7 +33,7 @@ CASES: dict[str, tuple[str, str, str]] = {  # kind, variant, colour
 }
 
 
-def paulo2024(results: Any, out: str | Path, *, format: str = "svg", command: str = "") -> list[Path]:  # noqa: A002
+def paulo2024(results: Any, out: str | Path, *, format: str = "svg", command: str = "") -> list[Path]:
     """Draw the counterparts of the paper's figures from results at hand.
 
     Args:
@@ -51,7 +54,7 @@ def paulo2024(results: Any, out: str | Path, *, format: str = "svg", command: st
         name = str(made.about.get("testbed", "judges")) + (f"-{number + 1}" if number else "")
         gallery.add(_agreement(name, made))
         gallery.add(_distributions(name, made))
-        gallery.add(_examples(name, made))
+        gallery.add(examples(name, made))
     if not found.judged:
         gallery.lacks("scorers against each other, against nulls, and by number and kind of examples", REPRODUCE)
     if found.explained:
@@ -82,19 +85,21 @@ def _agreement(name: str, made: JudgesJudged) -> Drawn:
         published,
         PUBLISHED[np.ix_(at, at)],
         np.ones((len(at), len(at)), bool),
-        "published: 800 explanations, Gemma 2 9B",
+        "published, Gemma 2 9B",
     )
     bar = fig.colorbar(image, ax=list(axes[0]), location="bottom", shrink=0.5, aspect=30)
-    bar.set_label("Spearman's ρ; bold: its 95 % interval leaves 0 out (here); published without interval", color=GREY)
+    bar.set_label("Spearman's rho; bold: its 95 % interval leaves 0 out (here); published without interval", color=GREY)
     bar.outline.set_linewidth(0)
     return Drawn(
         f"paulo2024-agreement-{name}",
         fig,
-        f"Rank correlations between scorers, and with the F1 of each explanation when it is executed on every position, "
-        f"over {len(kept)} explanations found for as many latents of trained SAEs and planted dictionaries of {name}; the "
+        "Rank correlations between scorers, and with the F1 of each explanation when it is executed on every "
+        "position, "
+        f"over {len(kept)} explanations found for as many latents of trained SAEs and planted dictionaries of "
+        f"{name}; the "
         "judge executes explanations, so that only the procedure can be wrong. Bold: the 95 % interval over latents "
         "leaves 0 out.",
-        "Table 2 has the correlations on the right, over 800 explanations of latents of Gemma 2 9B judged by "
+        "The paper has the correlations on the right, over 800 explanations of latents of Gemma 2 9B judged by "
         "Llama 3.1 70B. Nothing there stands for the truth. Surprisal needs a language model and was not asked here.",
     )
 
@@ -108,8 +113,16 @@ def _matrix(ax: Any, names: Sequence[str], rho: NDArray[np.float64], sure: NDArr
     for i in range(n):
         for j in range(n):
             if i != j and np.isfinite(rho[i, j]):
-                ax.text(j, i, f"{rho[i, j]:.2f}".replace("0.", "."), ha="center", va="center", fontsize=7,
-                        color="white" if abs(rho[i, j]) > 0.62 else "black", fontweight="bold" if sure[i, j] else "normal")  # fmt: skip
+                ax.text(
+                    j,
+                    i,
+                    f"{rho[i, j]:.2f}".replace("0.", "."),
+                    ha="center",
+                    va="center",
+                    fontsize=7,
+                    color="white" if abs(rho[i, j]) > 0.62 else "black",
+                    fontweight="bold" if sure[i, j] else "normal",
+                )
     ax.set_xticks(range(n), names, rotation=40, ha="right", rotation_mode="anchor")
     ax.set_yticks(range(n), names)
     ax.tick_params(length=0)
@@ -167,15 +180,18 @@ def _distributions(name: str, made: JudgesJudged) -> Drawn:
         Line2D([], [], color=GREY, linestyle=":", label="chance (floor)"),
         Line2D([], [], color=GREY, linestyle="--", label="perfect (ceiling)"),
     ]
-    fig.legend(handles=handles, loc="outside lower center", ncols=4)
+    below(fig, handles)
     return Drawn(
         f"paulo2024-distributions-{name}",
         fig,
-        f"Scores of explanations of latents of {name}: {', '.join(f'{case}: {n}' for case, n in counts.items())}. Boxes "
+        f"Scores of explanations of latents of {name}: {', '.join(f'{case}: {n}' for case, n in counts.items())}. "
+        "Boxes "
         "are quartiles with the median, dots latents. Detection, fuzzing and embedding have a chance level of .5. The "
         "first panel is the truth: the F1 of the explanation, executed on every position.",
-        "Figure 3 has medians and quartiles of fuzzing, detection and embedding for random explanations (.51), a random "
-        "TopK SAE (.54 to .55) and the default pipeline (.67 to .76). The truth is not known there. A random dictionary "
+        "The paper has medians and quartiles of fuzzing, detection and embedding for random explanations (.51), a "
+        "random "
+        "TopK SAE (.54 to .55) and the default pipeline (.67 to .76). The truth is not known there. A random "
+        "dictionary "
         "of a board model is no null as theirs is: its latents follow the model's own directions.",
     )
 
@@ -193,117 +209,6 @@ def _box(ax: Any, at: int, values: NDArray[np.float64], colour: str) -> None:
 
 
 @styled
-def _examples(name: str, made: JudgesJudged) -> Drawn:
-    """Truth and detection by what the explainer sees, by the negatives, and by examples in a question."""
-    fig, axes = grid(1, 3, size=(2.75, 2.6), extra=0.25)
-    left, middle, right = axes[0]
-    missing: list[tuple[str, str]] = []
-    from matplotlib.lines import Line2D
-
-    styles = {"f1": ("#0072b2", "o", "true F1"), "detection": ("#d55e00", "s", "detection")}
-    settings = [one for one in made.samplings() if not one["leak"]]
-    for key, (colour, marker, _) in styles.items():
-        for shift, contrast in ((-0.09, False), (0.09, True)):
-            rows = [one for one in settings if one["contrast"] == contrast]
-            for at, one in enumerate(rows):
-                _figure_point(left, at + shift, one[key], colour, marker, filled=not contrast)
-    kinds = list(dict.fromkeys(one["sampling"] for one in settings))
-    left.set_xticks(range(len(kinds)), kinds)
-    left.set_xlabel("examples that the explainer sees")
-    left.set_ylabel("mean over latents ↑")
-    negatives = made.negatives()
-    for at, one in enumerate(negatives):
-        _figure_point(middle, at, one["agreement"], "#0072b2", "o")
-        middle.plot([at], [one["overrated"]], marker="D", color="#e69f00", markersize=4.5, linestyle="none")
-    middle.set_xticks(
-        range(len(negatives)), [one["negatives"] for one in negatives], rotation=30, ha="right", rotation_mode="anchor"
-    )
-    middle.set_xlabel("silent examples that detection shows")
-    middle.set_ylabel("ρ with the truth ↑ · share overrated ↓")
-    asked = [
-        row
-        for row in made.robustness
-        if row["what"] == "examples a question" and row["kind"] == "trained" and "repeats" not in row["setting"]
-    ]
-    by_number: dict[int, list[float]] = {}
-    for row in asked:
-        if row["detection"] is not None:
-            by_number.setdefault(int(row["setting"]), []).append(row["detection"])
-    for colour, marker, repeats in (("#d55e00", "s", False), ("#d55e00", "s", True)):
-        found: dict[int, list[float]] = {}
-        for row in made.robustness:
-            if (
-                row["what"] == "examples a question"
-                and row["kind"] == "trained"
-                and ("repeats" in row["setting"]) == repeats
-                and row["detection"] is not None
-            ):
-                found.setdefault(int(str(row["setting"]).partition(",")[0]), []).append(row["detection"])
-        if not found:
-            continue
-        x = sorted(found)
-        mean = [float(np.mean(found[n])) for n in x]
-        half = [
-            1.96 * float(np.std(found[n], ddof=1)) / math.sqrt(len(found[n])) if len(found[n]) > 1 else 0.0 for n in x
-        ]
-        right.errorbar(np.array(x) * (1.04 if repeats else 0.96), mean, yerr=half, color=colour, marker=marker, markersize=4.5, linewidth=1.0,
-                       linestyle="--" if repeats else "-", markerfacecolor="white" if repeats else colour)  # fmt: skip
-    if by_number:
-        right.set_xscale("log")
-        right.set_xticks(sorted(by_number), [str(n) for n in sorted(by_number)])
-        right.minorticks_off()
-        right.set_xlabel("examples in a question")
-        right.set_ylabel("detection, trained SAEs ↑")
-    else:
-        from .drawing import empty
-
-        empty(right, "no examples by number in these results", REPRODUCE)
-        missing.append(("detection by examples in a question", REPRODUCE))
-    handles = [
-        Line2D([], [], linestyle="none", color=colour, marker=marker, markersize=5, label=label)
-        for colour, marker, label in styles.values()
-    ]
-    handles += [
-        Line2D(
-            [],
-            [],
-            linestyle="none",
-            marker="o",
-            color=GREY,
-            markerfacecolor="white",
-            label="open: with contrast examples",
-        ),
-        Line2D([], [], linestyle="none", marker="D", color="#e69f00", label="wrong explanations scored ≥ .8"),
-        Line2D([], [], color="#d55e00", linestyle="--", label="judge repeats itself, 20 %"),
-    ]
-    fig.legend(handles=handles, loc="outside lower center", ncols=5)
-    return Drawn(
-        f"paulo2024-examples-{name}",
-        fig,
-        f"On {name}. Left: mean over {max((one['n'] for one in settings), default=0)} latents of the true F1 of what an "
-        "explainer finds and of its detection score, by how the examples it sees are drawn (open: with silent examples "
-        "as a contrast). Middle: by the silent examples that detection shows, its rank correlation with the truth, and "
-        "the share of explanations with a true F1 of at most .5 that score .8 or more. Right: detection by the number of "
-        "examples in a question, mean over trained SAEs. Bars are 95 % intervals over latents, right over SAEs.",
-        "Figures 4 to 6 vary what the explainer sees (top, quantiles, random), how many examples, and their length: "
-        "top examples give narrow explanations, more examples help little. Scores are fuzzing and detection there; here "
-        "also the truth, and the kind of silent examples, which the paper holds fixed.",
-        tuple(missing),
-    )
-
-
-def _figure_point(ax: Any, at: float, found: Any, colour: str, marker: str, *, filled: bool = True) -> None:
-    if not math.isfinite(found.value):
-        return
-    low = found.low if math.isfinite(found.low) else found.value
-    high = found.high if math.isfinite(found.high) else found.value
-    ax.errorbar(
-        at, found.value, yerr=[[max(0, found.value - low)], [max(0, high - found.value)]], color=colour, marker=marker,
-        markersize=4.5, elinewidth=1.0, markerfacecolor=colour if filled else "white", zorder=3,
-    )  # fmt: skip
-
-
-@styled
 def _explained(sets: Sequence[Explained]) -> Drawn:
     """Scores of explanations by SAE, beside the same scorers on shuffled explanations."""
     scorers = list(dict.fromkeys(scorer for one in sets for latent in one.latents for scorer in latent.scores))
@@ -317,7 +222,8 @@ def _explained(sets: Sequence[Explained]) -> Drawn:
                 values = _values(one, scorer, key)
                 if len(values):
                     _slim(ax, at + shift, values, colour)
-        ax.axhline(1.0, color=GREY, linestyle="--", linewidth=0.9, zorder=0.5)
+        if scorer not in ("intervention", "surprisal"):  # those have no upper end
+            ax.axhline(1.0, color=GREY, linestyle="--", linewidth=0.9, zorder=0.5)
         if scorer in ("detection", "fuzzing", "embedding"):
             ax.axhline(0.5, color=GREY, linestyle=":", linewidth=0.9, zorder=0.5)
         ax.set_xticks(range(len(sets)), [f"{one.dictionary}\n{one.testbed}" for one in sets], fontsize=6.5)
@@ -332,7 +238,7 @@ def _explained(sets: Sequence[Explained]) -> Drawn:
         Line2D([], [], color=GREY, linestyle=":", label="chance"),
         Line2D([], [], color=GREY, linestyle="--", label="perfect (ceiling)"),
     ]
-    fig.legend(handles=handles, loc="outside lower center", ncols=4 if fig.get_figwidth() > 7 else 2)
+    below(fig, handles)
     told = "; ".join(
         f"{one.dictionary} on {one.testbed}: {len(one.latents)} latents, by {one.settings.get('explainer', '?')}"
         for one in sets
@@ -342,8 +248,7 @@ def _explained(sets: Sequence[Explained]) -> Drawn:
         fig,
         f"Scores of explanations of {told}. The first panel is the F1 of the explanation executed on every reporting "
         "position, the others are scorers; grey are shuffled explanations, the floor of each scorer.",
-        "Figure 3 and table 1 of the paper have the same distributions for SAEs of Gemma 2 9B and Llama 3.1 8B, without "
-        "the truth.",
+        "The paper has such distributions for SAEs of Gemma 2 9B and Llama 3.1 8B, without the truth.",
     )
 
 
@@ -365,6 +270,3 @@ def _slim(ax: Any, at: float, values: NDArray[np.float64], colour: str) -> None:
     ax.plot([at - 0.15, at + 0.15], [middle, middle], color="black", linewidth=1.3, zorder=4)
     spread = (np.argsort(np.argsort(values, kind="stable")) * 0.618034 % 1 - 0.5) * 0.24
     ax.plot(at + spread, values, ".", color=colour, markersize=2.4, alpha=0.7, zorder=3)
-
-
-__all__ = ["Mapping", "Results", "paulo2024"]

@@ -12,9 +12,13 @@ from ..explaining.result import SCHEMA as EXPLANATIONS
 from ..explaining.result import Explained
 from ..judging.result import SCHEMA as JUDGES
 from ..judging.result import JudgesJudged
+from ..metrics import METRICS
+from ..metrics.core import PROPERTIES as CORE
+from ..metrics.core_behaviour import PROPERTIES as CORE_BEHAVIOUR
 from ..metrics.score import Score
 from ..report import Report
 from .naming import SAE, described
+from .reading import key_of, read_report
 
 _PART = {"records", "sampling", "reseeds", "robustness", "about", "settings"}  # of a dictionary, as judging keeps it
 NAN = math.nan
@@ -100,7 +104,8 @@ def gather(results: Any, *, say: Callable[[str], None] = lambda line: None) -> R
             _read(Path(one), found, say)
         elif not found.take(one):
             raise TypeError(
-                f"figures are drawn from paths, reports, explanations, judged judges or curves, got {type(one).__name__}"
+                "figures are drawn from paths, reports, explanations, judged judges or curves, got "
+                f"{type(one).__name__}"
             )
     made = found.results()
     if not any((made.saes, made.explained, made.judged, made.curves, made.karvonen, made.makelov)):
@@ -128,9 +133,7 @@ class _Found:
         """Keep an object; False if it is of no known kind."""
         if isinstance(one, Report):
             sae = described(one.dictionary, one.testbed, one.scores, one.controls, one.provenance, source)
-            about = one.provenance.get("dictionary") or {}
-            key = (one.testbed, about.get("sha256") or sae.name, sae.step, sae.games, one.provenance.get("seed"))
-            self.saes.append((key, sae))
+            self.saes.append((key_of(sae, one.provenance), sae))
             return True
         for name, kind in (("explained", Explained), ("judged", JudgesJudged), ("curves", Curve)):
             if isinstance(one, kind):
@@ -203,7 +206,7 @@ def _read_file(path: Path, found: _Found, *, strict: bool) -> None:
     kind = _kind(content)
     try:
         if kind == "report":
-            found.take(Report.from_json(path), path.name)
+            found.saes.append(read_report(content, path.name))
         elif kind == "explained":
             found.take(Explained.from_json(path))
         elif kind == "judged":
@@ -254,6 +257,11 @@ def _population(content: Mapping[str, Any], source: str) -> Iterable[tuple[tuple
     references: Mapping[str, Mapping[str, float]] = content.get("references", {})
 
     def bounds(metric: str, *, ceiling: bool) -> dict[str, float]:
+        record = METRICS.get(metric)
+        if record is None or record.direction == "none":
+            return {}
+        if ceiling and metric in {**CORE, **CORE_BEHAVIOUR}:  # the right dictionary rebuilds less than it explains
+            return {"perfect": record.high} if record.high == 1 else {}
         return {
             name: scores[metric]
             for name, scores in references.items()

@@ -3,8 +3,9 @@
 Colours are those of Okabe and Ito, told apart by most colour-blind people; a shape always says the same as a colour.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
@@ -204,9 +205,7 @@ def styled(draw: Callable[P, R]) -> Callable[P, R]:
     return inside
 
 
-def legend(
-    figure: Any, archs: Sequence[str], *, coloured: bool = True, more: Sequence[Any] = (), columns: int = 0
-) -> None:
+def legend(figure: Any, archs: Sequence[str], *, coloured: bool = True, more: Sequence[Any] = ()) -> None:
     """One legend of architectures below all panels, and whatever else it has to explain.
 
     Args:
@@ -214,25 +213,28 @@ def legend(
         archs: architectures drawn.
         coloured: colours say the architecture; otherwise only shapes do.
         more: further handles.
-        columns: entries in a line; about as many as fit by default.
     """
     from matplotlib.lines import Line2D
 
     handles: list[Any] = []
     for arch in ordered(archs):
         label, colour, marker = look(arch)
-        handles.append(
-            Line2D(
-                [], [], linestyle="none", marker=marker, color=colour if coloured else FAINT, label=label, markersize=5
-            )
-        )
-    handles += list(more)
-    width = figure.get_figwidth()
-    figure.legend(
-        handles=handles, loc="outside lower center", ncols=columns or max(2, min(len(handles), int(width / 1.15)))
-    )
+        shade = colour if coloured else FAINT
+        handles.append(Line2D([], [], linestyle="none", marker=marker, color=shade, label=label, markersize=5))
+    below(figure, [*handles, *more])
 
 
-def titles(found: Mapping[str, str], name: str) -> str:
-    """A readable name of a metric; underscores become spaces."""
-    return found.get(name, name.removesuffix("_score").removesuffix("_error").replace("_", " "))
+def below(figure: Any, handles: Sequence[Any]) -> None:
+    """A legend below all panels, in as few lines as fit the width."""
+    width = figure.get_figwidth() - 0.2
+    lengths = [0.42 + 0.061 * len(handle.get_label()) for handle in handles]  # inches: the mark, then letters
+
+    def fits(columns: int) -> bool:
+        short, longer = divmod(len(handles), columns)  # as matplotlib fills them: the first columns are the longer ones
+        ends = [0]
+        for column in range(columns):
+            ends.append(ends[-1] + short + (column < longer))
+        return sum(max(lengths[start:end]) for start, end in pairwise(ends)) <= width
+
+    columns = next((n for n in range(len(handles), 1, -1) if fits(n)), 1)
+    figure.legend(handles=list(handles), loc="outside lower center", ncols=columns)
