@@ -24,6 +24,7 @@ _FRAME_COLUMNS = (
     *("value", "low", "high", "floor", "floor_value", "ceiling", "ceiling_value"),
     *("normalised", "protocol", "version"),
 )
+_PLAIN = {str, int, bool, type(None)}
 _INFINITIES = {"Infinity": math.inf, "-Infinity": -math.inf}
 
 
@@ -220,7 +221,9 @@ def plain(value: Any, where: str) -> Any:
     if isinstance(value, np.ndarray):
         return plain(value.tolist(), where)
     if isinstance(value, list | tuple):
-        return [plain(item, where) for item in value]
+        if set(map(type, value)) <= _PLAIN:  # a column of names or counts
+            return list(value)
+        return [item if type(item) is float and math.isfinite(item) else plain(item, where) for item in value]
     if isinstance(value, PurePath):
         return value.as_posix()
     raise TypeError(f"{where} must hold JSON types (text, numbers, lists, dicts), got {type(value).__name__}")
@@ -336,6 +339,9 @@ def _float(value: Any, key: str) -> float:
 
 def _column(values: list[Any]) -> list[Any]:
     """A column of a per-feature table; in a column of numbers null is NaN."""
+    kinds = set(map(type, values))
+    if kinds <= {float, int, type(None)}:
+        return [NAN if v is None or v != v else v for v in values]
     numeric = all(
         v is None
         or (isinstance(v, int | float) and not isinstance(v, bool))

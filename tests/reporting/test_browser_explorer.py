@@ -1,5 +1,6 @@
 import csv
 import io
+import itertools
 
 import pytest
 from fiducial.metrics.score import Score
@@ -80,9 +81,9 @@ def test_marks_stand_where_their_numbers_are(visit):
         })"""
     )
     by_value = sorted(rows, key=lambda row: row[2])
-    assert all(a[1] >= b[1] - 0.11 for a, b in zip(by_value, by_value[1:], strict=False))  # up is more
+    assert all(a[1] >= b[1] - 0.11 for a, b in itertools.pairwise(by_value))  # up is more
     by_l0 = sorted(rows, key=lambda row: row[3])
-    assert all(a[0] <= b[0] + 0.6 for a, b in zip(by_l0, by_l0[1:], strict=False))
+    assert all(a[0] <= b[0] + 0.6 for a, b in itertools.pairwise(by_l0))
     low, high = by_value[0], by_value[-1]
     for row in by_value:  # and evenly so
         expected = low[1] + (row[2] - low[2]) / (high[2] - low[2]) * (high[1] - low[1])
