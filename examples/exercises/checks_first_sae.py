@@ -118,7 +118,7 @@ def check_difference(low: Any, high: Any, a: Any, b: Any) -> None:
     difference = a.replicates - b.replicates
     wanted = [float(q) for q in torch.tensor(difference).quantile(torch.tensor([0.025, 0.975], dtype=torch.float64))]
     apart = [a.low - b.high, a.high - b.low]
-    told = "take b from a replicate by replicate, then np.percentile at 2.5 and 97.5"
+    told = "Take b from a, replicate by replicate, then np.percentile at 2.5 and 97.5."
     turned = "you took a from b; the question is by how much a is better"
     unpaired = "that treats the two scores as if they had been measured on different games; take the differences first"
     hints = {-wanted[1]: turned, -wanted[0]: turned}

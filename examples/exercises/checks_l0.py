@@ -97,7 +97,7 @@ def check_winner(winner: Any, sae_error: float, true_error: float) -> None:
     """Who restores more with few features."""
     truth = "the SAE" if sae_error < true_error else "the truth"
     other = "the truth" if truth == "the SAE" else "the SAE"
-    check_choice("winner", winner, truth, {other: "look at the left panel below L0 8: less error is better"})
+    check_choice("winner", winner, truth, {other: "look at the errors printed above: less is better"})
 
 
 def _cosine(directions: Any) -> float:
