@@ -224,7 +224,7 @@ def _explain_all(
         write_page(found, out / f"{file}.html", dictionary, bed, boards=boards)
         write_latents_file(latents_of_page(dictionary, bed, found, most=boards), out / f"{file}{SUFFIX}")
         show(table(found))
-        typer.echo(f"wrote {out / file}.explanations.json and {out / file}.html")
+        typer.echo(f"wrote {out / file}.html, and beside it .explanations.json and {SUFFIX} for `fiducial report`")
         if crossed:
             from .explaining.two_by_two import two_by_two
 

@@ -13,6 +13,7 @@ from command_line import FIDUCIAL, assert_refused
 from command_line import inside as command
 from fiducial.explaining.result import Explained
 from fiducial.games import Othello
+from fiducial.reporting.latents import latents_from
 from predicate_server import PredicateServer
 
 SMALL = ("topk", "-n", "60", "--only", "{numbers}", "--boards", "0")
@@ -30,7 +31,12 @@ def offline(tmp_path_factory):
     assert not list((folder / "out").glob("*.sqlite*"))  # nothing was to be sent
     page = (folder / "out" / "topk-othello-6x6.html").read_text()
     assert page.count("<section") == 2
-    return Explained.from_json(folder / "out" / "topk-othello-6x6.explanations.json")
+    content = json.loads((folder / "out" / "topk-othello-6x6.latents.json").read_text())
+    blocks = latents_from(content)
+    found = Explained.from_json(folder / "out" / "topk-othello-6x6.explanations.json")
+    assert [block["latent"] for block in blocks] == [one.latent for one in found.best()]
+    assert [bool(block["examples"]) for block in blocks] == [True, True, False]  # for `fiducial report`
+    return found
 
 
 def arguments(found, *more):

@@ -19,7 +19,7 @@
       F.svg("text", { class: "b-tick", x: margin / 2, y: margin + cell * ((firstOnTop ? i : size - 1 - i) + 0.5) + 4 }, i + 1)),
   ];
 
-  const short = (value) => (Math.abs(value) < 1 ? value.toFixed(2).replace(/^(-?)0\./, "$1.") : value.toFixed(1)).replace("-", "\u2212");
+  const short = (value) => value.toFixed(Math.abs(value) < 9.95 ? 2 : 0).replace(/\.00$/, "").replace(/^(-?)0\./, "$1.").replace("-", "\u2212");
 
   F.heatmap = (values, { size, firstOnTop, ends, title }) => {
     const known = values.filter(F.known);
@@ -116,13 +116,15 @@
       const known = groups.flatMap(([, values]) => values).filter(F.known);
       const [least, most] = known.length ? [Math.min(...known), Math.max(...known)] : [0, 1];
       const ends = state.stretched && most > least ? [least, most] : [Math.min(0, least), Math.max(1, most)];
-      const figures = groups.map(([group, values]) => {
+      const silent = groups.filter(([, values]) => !values.some(F.known)).map(([group]) => F.data.groups[group]);
+      const figures = groups.filter(([, values]) => values.some(F.known)).map(([group, values]) => {
         const name = F.data.groups[group];
         return F.el("figure", { class: "board-figure" }, F.el("figcaption", {}, name), F.heatmap(values, { size, firstOnTop, ends, title: `${state.metric}, ${name}` }));
       });
       F.empty(shown).append(
         F.el("p", { class: "heat-key" }, F.number(ends[0]), F.el("span", { class: "heat-ramp", "aria-hidden": "true" }), F.number(ends[1]), F.el("span", { class: "quiet" }, F.metric(state.metric).direction === "down" ? "stronger is higher, and higher is worse" : "stronger is higher")),
         F.el("div", { class: state.numbers ? "board-grid with-numbers" : "board-grid" }, figures),
+        silent.length ? F.el("p", { class: "quiet" }, `Too rare everywhere for a board: ${silent.join(", ")}.`) : "",
       );
     };
     const toggle = (text, key) => {

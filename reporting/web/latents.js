@@ -28,7 +28,7 @@
       const shade = chess ? ((column + row) % 2 ? "dark" : "light") : "felt";
       const marked = (example.marked || []).includes(index);
       return [
-        F.svg("rect", { class: `field ${shade}`, x, y, width: cell, height: cell }),
+        F.svg("rect", { class: `plate ${shade}`, x, y, width: cell, height: cell }),
         marked && chess ? F.svg("rect", { class: "last-move", x: x + 1, y: y + 1, width: cell - 2, height: cell - 2 }) : null,
         square === "." ? null : chess ? piece(square, x, y, cell) : disc(square, x, y, cell),
         marked && !chess ? F.svg("circle", { class: "last-disc", cx: x + cell / 2, cy: y + cell / 2, r: cell * 0.14 }) : null,
