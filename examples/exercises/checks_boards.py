@@ -333,7 +333,7 @@ def check_errors(function: Function) -> None:
             "likely are as many moves as are legal in *that* position, not those with a logit above 0":
                 lambda z, y: ((z > 0) ^ y).sum(1),
         },
-        hint="For each position take its n most probable tokens, n its number of legal moves, and count the differences.",
+        hint="For each position: the n most probable tokens, n its number of legal moves; then count the differences.",
     )  # fmt: skip
 
 

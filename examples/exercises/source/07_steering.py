@@ -239,8 +239,9 @@ plt.show()
 #| strength = ...
 strength = strengths[found["means"][:, first].mean(1).argmin()]
 ### END SOLUTION
-check_number("strength", strength, strengths[found["means"][:, first].mean(1).argmin()],
-             hint="found['means'] has a row a strength and a column an edit; fewest errors on the columns `first`.")  # fmt: skip
+best = strengths[found["means"][:, first].mean(1).argmin()]
+told_so = "found['means'] has a row a strength and a column an edit; look for the fewest errors on the columns `first`"
+check_number("strength", strength, best, hint=told_so)
 value, low, high = told(found["means"][int(np.flatnonzero(strengths == strength)[0])], second)
 print(f"success at strength {strength:g}: {value:.2f} [{low:.2f}, {high:.2f}]; no edit 0, as on real boards 1")
 
