@@ -16,7 +16,7 @@ from ..report import Report
 from ..report_compare import best, lower_is_better, number, standing
 from .explain import best_floor, difference_text, not_ordered, not_recovered, not_standing
 from .reports import scored
-from .requirements import Miss, check_by, feature_misses, group_misses, miss, required
+from .requirements import Miss, check_by, check_metric, feature_misses, group_misses, miss, required
 from .session import current
 
 _NORMAL = 1.959964  # half width of a 95 % interval in standard errors
@@ -60,7 +60,8 @@ def assert_recovers(
     asked = [required(name, limit) for name, limit in metrics.items()]
     by_group = _groups_by_metric(groups or {})
     wanted = _features(features)
-    names = tuple(dict.fromkeys((*metrics, *by_group, *(["coverage"] if wanted else []))))
+    found_in: list[str] = [*metrics, *by_group, *(["coverage"] if wanted else [])]
+    names = tuple(dict.fromkeys(found_in))
     if not names:
         raise TypeError("assert_recovers: nothing is asked; say for instance coverage=0.6")
     report = scored(sae, testbed, names, seed=seed)
@@ -106,7 +107,8 @@ def assert_score(
     __tracebackhide__ = True
     if at_least is None and at_most is None:
         raise TypeError("assert_score: say at_least, at_most or both")
-    return assert_recovers(sae, testbed, by=by, seed=seed, **{metric: (at_least, at_most)}).scores[metric]
+    limits: dict[str, Any] = {metric: (at_least, at_most)}
+    return assert_recovers(sae, testbed, by=by, seed=seed, **limits).scores[metric]
 
 
 def assert_beats_floor(
@@ -134,7 +136,7 @@ def assert_beats_floor(
         ValueError: a metric that has no floor here.
     """
     __tracebackhide__ = True
-    report = scored(sae, testbed, metric, seed=seed)
+    report = scored(sae, testbed, check_metric(metric), seed=seed)
     score = report.scores[metric]
     if not score.floors:
         raise ValueError(f"{metric} has no floor on {report.testbed}, so that nothing can be beaten")
@@ -184,7 +186,7 @@ def assert_near_ceiling(
     held = check_by(by)
     if not 0 <= within <= 1:
         raise ValueError(f"within is a share of the way from floor to ceiling, 0 to 1; got {within}")
-    report = scored(sae, testbed, metric, seed=seed)
+    report = scored(sae, testbed, check_metric(metric), seed=seed)
     score = report.scores[metric]
     at = standing(score)
     if at.ceiling is None or at.floor is None:
@@ -281,8 +283,7 @@ def _compared(
     a: Any, b: Any, testbed: Any, metric: str, seed: int | None
 ) -> tuple[Report, Report, float, float, float, bool]:
     """Both reports, and the difference a - b with its interval and whether it is paired."""
-    required(metric, (METRICS[metric].low, None) if metric in METRICS else 0)  # refuses unknown names
-    if METRICS[metric].direction == "none":
+    if METRICS[check_metric(metric)].direction == "none":
         raise ValueError(f"{metric} has no good direction, so that neither of two is better at it")
     first, second = (scored(one, testbed, metric, seed=seed) for one in (a, b))
     if first.testbed != second.testbed:
@@ -315,7 +316,7 @@ def _groups_by_metric(groups: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for name, limit in groups.items():
         if isinstance(limit, Mapping):
-            found.setdefault(name, {}).update(limit)
+            found.setdefault(check_metric(name), {}).update(limit)
         else:
             found.setdefault("coverage", {})[name] = limit
     return found

@@ -54,6 +54,8 @@ def bounds(score: Score) -> str:
     ceiling = f"ceiling {number(at.ceiling_value)} ({at.ceiling})" if at.ceiling else "no ceiling"
     if math.isnan(at.normalised):
         return f"{floor}, {ceiling}"
+    if at.normalised < 0:
+        return f"{floor}, {ceiling}; it stands below the floor"
     return f"{floor}, {ceiling}; it stands at {number(at.normalised)} of the way from floor to ceiling"
 
 

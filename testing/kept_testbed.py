@@ -142,8 +142,10 @@ class KeptTestbed(Testbed):
 
         def make() -> "Arrays":
             made = capture(self.model, self.transcripts, hook, model_name=self.name)
-            arrays = {"activations": made.activations}
-            return arrays | ({"model_sha256": np.array(model_sha256(self.model))} if sha256 else {})
+            arrays: Arrays = {"activations": made.activations}
+            if sha256:
+                arrays["model_sha256"] = np.array(model_sha256(self.model))
+            return arrays
 
         return dict(self._store.arrays(kind, {**self._facts, "hook": hook}, make))
 
@@ -224,8 +226,7 @@ def kept_testbed(name: Any, *, games: int, seed: int, store: Store, device: str 
     Games and activations are kept of testbeds that ship; of a model of yours, and at other sites, references and the
     scores of floors and ceilings are.
     """
-    if name is None and not options:
-        name = DEFAULT_TESTBED
+    name = DEFAULT_TESTBED if name is None else name
     if options or not isinstance(name, str):
         bed = testbed(name, n_games=games, seed=seed, device=device, **options)
         return _with_kept(bed, _place_of(bed), store)

@@ -74,6 +74,17 @@ class Miss:
         return f"{found}; asked was {self.asked.text(by)}: {number(self.short)} away"
 
 
+def check_metric(name: str) -> str:
+    """The name, if one metric of the catalogue has it; families have several, and one number is asked for here.
+
+    Raises:
+        KeyError: another name; close names are suggested.
+    """
+    if name not in METRICS:
+        raise KeyError(f"no metric named {name!r}; {did_you_mean(str(name), METRICS)}")
+    return name
+
+
 def required(metric: str, asked: Any) -> Requirement:
     """A requirement from what stands behind `metric=`.
 
@@ -87,9 +98,7 @@ def required(metric: str, asked: Any) -> Requirement:
         TypeError: neither a number nor a pair.
         ValueError: a lone number for a metric without a good direction, or a number that the metric cannot have.
     """
-    if metric not in METRICS:
-        raise KeyError(f"no metric named {metric!r}; {did_you_mean(metric, METRICS)}")
-    record = METRICS[metric]
+    record = METRICS[check_metric(metric)]
     if isinstance(asked, tuple | list):
         if len(asked) != 2 or all(end is None for end in asked):
             raise TypeError(f"{metric}: a range is a pair (least, most), one of which may be None; got {asked!r}")

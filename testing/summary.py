@@ -25,7 +25,7 @@ def score_lines(scores: Sequence[Mapping[str, Any]], most: int, every: bool = Fa
             found[key] = one
     ordered = sorted(found.values(), key=lambda one: (one["outcome"] != "failed", _place(one)))
     shown = ordered if every else ordered[:most]
-    rows = [("", "dictionary", "testbed", "metric", "value", "95 %", "floor", "ceiling", "0-1")]
+    rows: list[tuple[str, ...]] = [("", "dictionary", "testbed", "metric", "value", "95 %", "floor", "ceiling", "0-1")]
     for one in shown:
         floor, ceiling = (
             f"{number(one[f'{side}_value'])} {one[side]}" if one[side] else "\N{EN DASH}"
