@@ -34,7 +34,11 @@ def report(
     from .reporting.read import read
 
     with tqdm(total=len(files), desc="results", unit="file") as bar:
-        found = read(files, told=lambda path: bar.update() and None)
+
+        def told(_: Path) -> None:
+            bar.update()
+
+        found = read(files, told=told)
     written = write_html(
         found.reports,
         out,

@@ -72,9 +72,9 @@ def _best(testbed: str, reports: Sequence[Report]) -> str | None:
     score = top.scores[metric]
     beyond = sum(marker(report.scores[metric]) == "*" for report in scored)
     floored = sum(bool(report.scores[metric].floors) for report in scored)
-    told = f" {beyond} of {floored} are better than their best floor beyond noise." if floored else ""
-    who = f"{testbed}: {top.dictionary} leads" if len(scored) > 1 else f"{testbed}: {top.dictionary}"
-    return f"{who} with {metric} {_value(score)}{_between(score)}.{told}"
+    told = f" {beyond} of {floored} beat their best floor beyond noise." if floored else ""
+    leads = " leads" if len(scored) > 1 else ""
+    return f"{testbed}: {top.dictionary}{leads} with {metric} {_value(score)}{_between(score)}.{told}"
 
 
 def _value(score: Score) -> str:
@@ -87,7 +87,7 @@ def _between(score: Score) -> str:
     floor = f"best floor {number(at.floor_value)} ({at.floor})" if at.floor is not None else ""
     ceiling = f"best ceiling {number(at.ceiling_value)} ({at.ceiling})" if at.ceiling is not None else ""
     if floor and better(score, at.floor_value, score.value):
-        return f", which is on the wrong side of its {floor}" + (f"; {ceiling}" if ceiling else "")
+        return f", worse than its {floor}" + (f"; {ceiling}" if ceiling else "")
     if floor and ceiling and not better(score, score.value, at.ceiling_value):
-        return f", between its {floor} and its {ceiling}"
+        return f", between {floor} and {ceiling}"
     return "".join(f"; {bound}" for bound in (floor, ceiling) if bound)

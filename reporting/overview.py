@@ -13,10 +13,16 @@ _FIRST = ("l0", "coverage", "reconstruction", "recovery_score", "edit_success_sc
 
 def sentences(headline: Sequence[str]) -> str:
     """The headline: its first sentence, then the others as a list if there are several."""
-    first, *others = map(escape, headline)
-    if len(others) < 2:
-        return f'<p class="headline">{" ".join((first, *others))}</p>'
-    return f'<p class="headline">{first}</p><ul class="headline">{"".join(f"<li>{one}</li>" for one in others)}</ul>'
+    if len(headline) < 3:
+        return f'<p class="headline">{escape(" ".join(headline))}</p>'
+    items = "".join(f"<li>{_item(sentence)}</li>" for sentence in headline[1:])
+    return f'<p class="headline">{escape(headline[0])}</p><ul class="headline">{items}</ul>'
+
+
+def _item(sentence: str) -> str:
+    """A sentence about a testbed, whose name stands out."""
+    place, colon, rest = sentence.partition(": ")
+    return f"<b>{escape(place)}</b>: {escape(rest)}" if colon else escape(sentence)
 
 
 def overview(data: Mapping[str, Any]) -> str:

@@ -112,7 +112,7 @@ def style_sheet() -> str:
 
 def _files(ending: str) -> list[tuple[str, str]]:
     """Names and texts of the files of one kind, in the order in which they go."""
-    folder = files(__package__) / "web"
+    folder = files(str(__package__)) / "web"
     names = [entry.name.removesuffix(ending) for entry in folder.iterdir() if entry.name.endswith(ending)]
     order = sorted(names, key=lambda name: (name != _FIRST, name == _LAST, name))
     return [(name + ending, (folder / (name + ending)).read_text(encoding="utf-8")) for name in order]

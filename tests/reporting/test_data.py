@@ -177,9 +177,9 @@ def test_the_headline_names_the_best_and_its_bounds():
     assert first.startswith("3 results on othello-small")
     assert "b leads with coverage 0.600 [0.570, 0.630]" in best
     assert "floor 0.200 (random)" in best
-    assert "2 of 3 are better than their best floor beyond noise" in best
+    assert "2 of 3 beat their best floor beyond noise" in best
     (alone, verdict) = headline({"t": [some_report("c", value=0.1)]})
-    assert "on the wrong side of its best floor 0.200" in alone
+    assert "worse than its best floor 0.200" in alone
     assert "worse than its best floor beyond noise" in verdict
 
 

@@ -107,7 +107,7 @@ def test_without_scripts_the_main_scores_stand_there():
 def test_the_headline_is_on_the_page():
     words = words_of(page([some_report("mine")]))
     assert "mine finds the known features of othello-small with coverage 0.500 [0.470, 0.530]" in words
-    assert "between its best floor 0.200 (random) and its best ceiling 0.900 (probes)" in words
+    assert "between best floor 0.200 (random) and best ceiling 0.900 (probes)" in words
 
 
 def test_names_stay_text():
