@@ -46,7 +46,7 @@ def compare(
         wanted = _array(reference(*_copies(case)))
         found = _called(name, function, case, wanted.shape)
         if np.abs(found - wanted).max(initial=0) > tolerance and not first:
-            at = [int(i[0]) for i in np.nonzero(np.abs(found - wanted) > tolerance)]
+            at = np.argwhere(np.abs(found - wanted) > tolerance)[0].tolist()  # [] for a number
             first = f"entry {at} is {found[tuple(at)]:.4g}" if at else f"it returns {float(found):.4g}"
         for text, other in (wrong or {}).items():
             foreseen = _array(other(*_copies(case)))
