@@ -9,6 +9,8 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from .suggestions import no_such_file
+
 if TYPE_CHECKING:
     from .games.features import FeatureSet
     from .report import Report
@@ -64,7 +66,7 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
         ValueError: another format, a damaged file, or a missing array.
     """
     if not path.is_file():
-        raise FileNotFoundError(f"no file at {path}")
+        raise FileNotFoundError(f"no file at {path}{no_such_file(path)}")
     try:
         if path.suffix == ".npz":
             if not zipfile.is_zipfile(path):

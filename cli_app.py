@@ -143,6 +143,7 @@ def dictionaries_of(saes: list[str], testbed: str, kind: str | None) -> "list[tu
     """
     from .data.assets import asset, path_sha256
     from .models.loading import load_dictionary
+    from .startup import no_such_sae
     from .testbed_specs import SPECS
 
     shipped = SPECS[testbed].dictionaries if testbed in SPECS else {}
@@ -154,10 +155,7 @@ def dictionaries_of(saes: list[str], testbed: str, kind: str | None) -> "list[tu
             where = asset(shipped[sae])
             found.append((load_dictionary(where, "sae_lens", name=sae), path_sha256(where)))
         elif "/" not in sae and not Path(sae).exists():
-            known = ", ".join(shipped) or "none"
-            raise FileNotFoundError(
-                f"no file or folder {sae}, and no SAE of that name ships with {testbed}: there are {known}"
-            )
+            raise no_such_sae(sae, testbed)
         else:
             found.append((load_dictionary(sae, kind, name=name), path_sha256(Path(sae))))
     return found

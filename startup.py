@@ -9,6 +9,7 @@ from pathlib import Path
 
 from .games import Transcripts
 from .models.kinds import kind_of
+from .suggestions import did_you_mean, either, nearby
 from .testbed_specs import SPECS
 
 LIBRARIES = ("torch", "transformer_lens.model_bridge", "sae_lens")
@@ -26,11 +27,21 @@ def check_saes(saes: Sequence[str], testbed: str, kind: str | None = None) -> No
         if sae in shipped and not Path(sae).exists():
             continue
         if "/" not in sae and not Path(sae).exists():
-            known = ", ".join(shipped) or "none"
-            raise FileNotFoundError(
-                f"no file or folder {sae}, and no SAE of that name ships with {testbed}: there are {known}"
-            )
+            raise no_such_sae(sae, testbed)
         kind_of(sae, kind)
+
+
+def no_such_sae(sae: str, testbed: str) -> FileNotFoundError:
+    """The error for a name that is neither a path nor an SAE that ships with a testbed; says what is near."""
+    shipped = SPECS[testbed].dictionaries if testbed in SPECS else {}
+    elsewhere = [name for name, spec in SPECS.items() if sae in spec.dictionaries]
+    if elsewhere:
+        hint = f"{sae} ships with {either(elsewhere)}: say -t {elsewhere[0]}"
+    elif near := nearby(sae):
+        hint = f"did you mean {either(near)}?"
+    else:
+        hint = did_you_mean(sae, shipped)
+    return FileNotFoundError(f"no file or folder {sae}, and no SAE of that name ships with {testbed}; {hint}")
 
 
 def known_metrics(names: Sequence[str] | None) -> bool:

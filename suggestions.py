@@ -30,13 +30,16 @@ def close_names(name: str, known: Iterable[str], n: int = 3) -> list[str]:
         n: how many at most.
 
     >>> close_names("Chess_Small", ["chess", "chess-small"])
-    ['chess-small', 'chess']
+    ['chess-small']
     >>> close_names("l0 norm", ["l0", "l1"])
     ['l0']
     """
     typed = _plain(name)
+    known = list(known)
     if not typed:
         return []
+    if same := [other for other in known if _plain(other).replace(" ", "") == typed.replace(" ", "")]:
+        return same[:1]
     rated = [(_likeness(typed, _plain(other)), -i, other) for i, other in enumerate(dict.fromkeys(known))]
     return [other for rate, _, other in sorted(rated, reverse=True)[:n] if rate >= ENOUGH]
 
@@ -92,6 +95,9 @@ def either(names: Iterable[str]) -> str:
     >>> either(["a", "b", "c"])
     'a, b or c'
     """
+    names = list(names)
+    if not names:
+        return ""
     *most, last = names
     return f"{', '.join(most)} or {last}" if most else last
 
@@ -101,11 +107,9 @@ def _plain(name: str) -> str:
 
 
 def _likeness(typed: str, other: str) -> float:
-    """From 0 to 1; 1 for the same name, at least .8 where one begins the other or is a word of it."""
+    """From 0 to 1; at least .8 where one begins the other or is a word of it."""
     if not other:
         return 0.0
-    if typed.replace(" ", "") == other.replace(" ", ""):
-        return 1.0
     ratio = SequenceMatcher(None, typed, other).ratio()
     begins = (len(typed) >= 3 and other.startswith(typed)) or typed.split()[0] == other
     word = len(typed) >= 3 and typed in other.split()

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..games.features import FeatureSet
+from ..suggestions import no_such_file
 
 FORMAT_VERSION = 1
 
@@ -67,7 +68,7 @@ def open_checked(path: str | Path, kind: str) -> Iterator[h5py.File]:
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"no file {path}")
+        raise FileNotFoundError(f"no file {path}{no_such_file(path)}")
     try:
         file = h5py.File(path, "r")
     except OSError as error:

@@ -19,6 +19,7 @@ from ..data.hdf5 import check_padding_bits, dataset, feature_attribute, kind_of,
 from ..games.features import FeatureSet
 from ..metrics.inputs import LabelBits, as_label_bits
 from ..models.dictionary import Codes
+from ..suggestions import no_such_file
 
 ID_ROWS = 1 << 18  # game ids that are read at once
 
@@ -226,7 +227,7 @@ def open_sample(path: str | Path) -> Sample:
         ValueError: truncated, or neither activations nor latents with labels.
     """
     if not Path(path).is_file():
-        raise FileNotFoundError(f"no file {path}")
+        raise FileNotFoundError(f"no file {path}{no_such_file(path)}")
     kind = kind_of(path)
     if kind == KIND:
         return ActivationSample(path)

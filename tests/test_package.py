@@ -1,5 +1,6 @@
 """The package as a whole: quick to import, complete in a wheel, true to its README."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -50,12 +51,28 @@ def test_the_wheel_holds_code_and_assets(tmp_path):
     assert done.returncode == 0, done.stderr
     (wheel,) = tmp_path.glob("fiducial-*.whl")
     names = set(zipfile.ZipFile(wheel).namelist())
-    expected = {"fiducial/__init__.py", "fiducial/py.typed", "fiducial/cli.py", "fiducial/metrics/coverage.py"}
+    expected = {"fiducial/__init__.py", "fiducial/__main__.py", "fiducial/py.typed", "fiducial/cli.py"}
+    expected |= {"fiducial/metrics/coverage.py", "fiducial/suggestions.py", "fiducial/games/contract.py"}
+    for pattern in ("reporting/web/*.js", "reporting/web/*.css", "data/certificates/*.json"):
+        assert list(ROOT.glob(pattern)), pattern
+        expected |= {f"fiducial/{path.relative_to(ROOT).as_posix()}" for path in ROOT.glob(pattern)}
     assert expected <= names
     for asset in (ROOT / "data" / "assets").rglob("*"):
         if asset.is_file():
             assert f"fiducial/{asset.relative_to(ROOT).as_posix()}" in names
-    assert not [name for name in names if "/tests/" in name or "/benchmarks/" in name]
+    assert not [
+        name for name in names if name.split("/")[1] in ("tests", "benchmarks", "examples", "docs", "docs_site")
+    ]
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(tmp_path / "installed")  # what pip does with a wheel of pure Python, entry points aside
+    code = "import fiducial as fd; print(fd.__file__, len(fd.load_dictionary('othello-6x6/topk').directions))"
+    env = {**os.environ, "PYTHONPATH": str(tmp_path / "installed")}
+    done = python("-c", code, cwd=tmp_path, env=env)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == [str(tmp_path / "installed" / "fiducial" / "__init__.py"), "1024"]
+    done = python("-m", "fiducial", "testbeds", cwd=tmp_path, env=env)
+    assert done.returncode == 0, done.stderr
+    assert "othello-6x6" in done.stdout
 
 
 def test_readme_arrays_example_runs(tmp_path):
