@@ -203,12 +203,20 @@ plt.show()
 # %% [markdown]
 # **Question.** At L0 4 most latents write a bit of several features. Why does that pay, if features are correlated and
 # only four latents may fire?
+#
+# And what might the latent be doing that is dark blue in the picture at the true L0? Does it hurt the explained
+# variance?
 
 # %% [markdown] tags=["solution"]
 # About eight features fire, four latents may speak. A latent that also writes a little of the features which usually
 # come along explains part of what must stay unsaid. On average that lowers the error, so training finds it; but the
 # direction is no longer that of a feature. This is "sparse but wrong" ([arXiv
 # 2508.16560](https://arxiv.org/abs/2508.16560)): the error is lower *because* the dictionary is wrong.
+#
+# The dark blue cell at the true L0 is a latent with a cosine of nearly -1. It fires mostly where its feature is
+# *absent*, and takes off what the constant and other latents have written too much of it. That works best for a
+# frequent feature (this one fires in a third of the rows), and restores the rows just as well. But nobody who looks
+# for the feature will find it there. It is a local optimum of training; another seed may not have it.
 
 # %% [markdown]
 # ## What the truth says
