@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from textwrap import indent, wrap
 
-_CODE_OR_TEXT = re.compile(r"(`[^`]*`|\*\*)")
+_KEPT = re.compile(r"(`[^`]*`|\*\*|\]\([^)\s]*\))")  # code, strong, where a link leads
 _LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)")
 
 
@@ -103,19 +103,10 @@ def escaped(text: str) -> str:
     >>> escaped("E|x|^2 < 1, w*_i of `a*b`")
     'E|x|^2 &lt; 1, w\\*\\_i of `a*b`'
     """
-    parts = _CODE_OR_TEXT.split(text)
-    return "".join(part if part.startswith(("`", "**")) else _escaped_text(part) for part in parts)
-
-
-def _escaped_text(text: str) -> str:
-    links = list(_LINK.finditer(text))
-    found, end = "", 0
-    for link in [*links, None]:
-        plain = text[end : link.start() if link else len(text)]
-        found += re.sub(r"([*_])", r"\\\1", plain.replace("<", "&lt;"))
-        if link:
-            found, end = found + link.group(), link.end()
-    return found
+    return "".join(
+        part if kept % 2 else re.sub(r"([*_])", r"\\\1", part.replace("<", "&lt;"))
+        for kept, part in enumerate(_KEPT.split(text))
+    )
 
 
 def to_text(blocks: Sequence[Block], width: int = 100) -> str:
