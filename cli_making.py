@@ -173,6 +173,10 @@ def train_sae(
     """Train an SAE with sae_lens on activations with known truth."""
     hush(quiet)
     check_folder(out)
+    from .models.training_recipes import find_recipe
+
+    for one in split(arch) or []:
+        find_recipe(one)  # before the activations are made, which takes minutes
     from .models.loading_sae_lens import load_sae_lens_folder
     from .shipping import train_shipped_sae
     from .testbed_specs import DEFAULT_TESTBED
@@ -270,15 +274,18 @@ def zoo(
 ) -> None:
     """Train every architecture at several sparsities on a testbed; run it again to go on where it stopped."""
     hush(quiet)
-    from .models.training_recipes import ARCHITECTURES
+    from .models.training_recipes import ARCHITECTURES, find_recipe
     from .testbed_catalogue import testbed as make
     from .testbed_specs import DEFAULT_TESTBED
     from .zoo import Plan, l0s_for, train_zoo
 
     chosen = split(archs)
+    for one in chosen or []:
+        find_recipe(one)
+    wanted = None if l0 is None else tuple(numbers(l0, "--l0", float))
     bed = make(testbed or DEFAULT_TESTBED)
     plan = Plan(
-        l0s=l0s_for(bed) if l0 is None else tuple(numbers(l0, "--l0", float)),
+        l0s=l0s_for(bed) if wanted is None else wanted,
         seeds=tuple(numbers(seeds, "--seeds", int)),
         n_latents=latents,
         samples=samples,
