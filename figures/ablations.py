@@ -7,7 +7,7 @@ Karvonen et al. 2024 (arXiv 2411.18895) turn it into two scores without a judge,
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -154,7 +154,8 @@ def _ablated(testbed: str, saes: Sequence[SAE]) -> Drawn | None:
         ax.set_xlabel("latents ablated")
         ax.set_ylabel(f"{title} score ↑")
     more = [
-        Line2D([], [], color=GREY, linestyle=style, label=f"latents chosen {words}") for _, words, style in FORMS["SCR"]
+        Line2D([], [], color=GREY, linestyle=cast(Any, style), label=f"latents chosen {words}")
+        for _, words, style in FORMS["SCR"]
     ]
     more.append(
         Line2D(

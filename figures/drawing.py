@@ -94,8 +94,10 @@ def bounded(
     values = [value for score in scores for value in (score.value, score.low, score.high) if not math.isnan(value)]
     low, high = min(values), max(values)
     span = max(high - low, 0.02 * max(abs(high), abs(low)), 1e-9)
-    near = [one for one in shown if one[2] >= low - REACH * span and one[1] <= high + REACH * span]
-    reached = [min(max(end, low - REACH * span), high + REACH * span) for one in near for end in one[1:3]]
+    reach = (low - REACH * span, high + REACH * span)
+    lower = lower_is_better(metric)
+    near = [one for one in shown if reach[0] <= (one[1] if lower else one[2]) <= reach[1]]
+    reached = [min(max(end, reach[0]), reach[1]) for one in near for end in one[1:3]]
     low, high = min([low, *reached]), max([high, *reached])
     pad = 0.06 * (high - low or span)
     ax.set_ylim(low - pad, high + pad)
