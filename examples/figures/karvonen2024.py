@@ -35,10 +35,8 @@ def main(results: str, out: str) -> None:
                 low, high = np.nanquantile(
                     [np.corrcoef(*(pair[d] for pair in pairs))[0, 1] for d in draws], (0.025, 0.975)
                 )
-                print(
                 told = f"{rho:.2f} [{low:.2f}, {high:.2f}] (chance 0, same order 1)"
                 print(f"  rank correlation of {proxy} with {measure}: {told}")
-                )
 
 
 if __name__ == "__main__":
