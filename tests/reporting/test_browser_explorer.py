@@ -249,8 +249,7 @@ def test_one_result_is_shown_at_once(visit):
     assert here.count("#trust") == 1
 
 
-@pytest.mark.parametrize("hash_", ["", "#sae=r0", "#sae=r0,r1"])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("hash_", "scheme"), [("", "light"), ("#sae=r0", "dark"), ("#sae=r0,r1", "light")])
 def test_a_narrow_window_needs_no_scrolling_sideways(visit, hash_, scheme):
     here = visit(width=360, hash_=hash_, scheme=scheme)
     assert here.sideways() == 0
@@ -269,7 +268,6 @@ def test_the_theme_can_be_set_by_hand(visit):
 def test_names_with_markup_stay_text(visit):
     for hash_ in ("", "#sae=r0", "#sae=r0,r1"):
         here = visit("nasty", hash_=hash_)
-        assert here.count("body b:has-text('\"&')") == 0
         assert here.count("script") == 2
         assert "<script>alert('x')</script>" in here.text("h1" if not hash_ else "#one h2")
         assert here.page.evaluate("document.querySelectorAll('style').length") == 1
