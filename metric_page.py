@@ -234,7 +234,7 @@ def _seen(name: str, bed: str, kept: Mapping[str, Any]) -> list[Block]:
 def _with_interval(value: float | None, low: float | None, high: float | None) -> str:
     if value is None:
         return "undefined"
-    return f"{value:.3f}" if low is None or high is None else f"{value:.3f} [{low:.3f}, {high:.3f}]"
+    return f"{value:.3f} (no interval)" if low is None or high is None else f"{value:.3f} [{low:.3f}, {high:.3f}]"
 
 
 @cache

@@ -7,7 +7,7 @@ import re
 import pytest
 from fiducial.cli import main
 from fiducial.metric_homes import ALL, HOME_OF, HOMES
-from fiducial.metric_page import certificates, metric_page, reference_names
+from fiducial.metric_page import bounds, certificates, metric_page, reference_names
 from fiducial.metric_sections import NEEDED, lines_about, of_module, sections
 from fiducial.metric_snippets import array_snippet
 from fiducial.metrics import METRICS
@@ -124,3 +124,17 @@ def test_the_command_prints_the_page_and_corrects_slips(capsys):
     with pytest.raises(SystemExit):
         main(["metrics"])
     assert capsys.readouterr().out.count("\n") > len(METRICS)
+
+
+def test_what_was_seen_names_metrics_and_lies_in_its_intervals():
+    beds = bounds()["testbeds"]
+    assert {"othello-6x6", "chess-small", "ioi-tiny"} <= set(beds)
+    for bed, seen in beds.items():
+        assert f"-t {bed} -n {seen['games']} -s {seen['seed']}" in seen["command"]
+        assert set(seen["metrics"]) <= set(METRICS)
+        for rows in seen["metrics"].values():
+            assert rows[0][0] == "scored"
+            assert {row[0] for row in rows[1:]} <= {"floor", "ceiling"}
+            within = [low <= value <= high for _, _, value, low, high in rows if None not in (value, low, high)]
+            assert all(within)
+    assert "Seen on chess-small" in to_text(metric_page("coverage"))
