@@ -113,8 +113,7 @@ def _row(row: Mapping[str, Any]) -> dict[str, Any]:
 def _why(check: str, row: Mapping[str, Any]) -> str:
     """The figure behind a check in words; empty where it was not asked."""
     floor, ceiling = _number(row["floor"]), _number(row["ceiling"])
-    known = row["floor"] is not None and row["ceiling"] is not None
-    span = abs(row["ceiling"] - row["floor"]) if known else 0.0
+    span = 0.0 if row["floor"] is None or row["ceiling"] is None else abs(row["ceiling"] - row["floor"])
     if check == "top":
         if not row["rival"]:
             return f"Nothing beats the right dictionary, which scores {ceiling}."

@@ -23,7 +23,14 @@
     const parts = [];
     const rect = (name, a, b) => {
       const [left, right] = [x(a), x(b)].sort((one, other) => one - other);
-      return F.svg("rect", { class: name, x: left, y: y - thick / 2, width: Math.max(right - left, 0.5), height: thick, rx: 1.5 });
+      return F.svg("rect", {
+        class: name,
+        x: left,
+        y: y - thick / 2,
+        width: Math.max(right - left, 0.5),
+        height: thick,
+        rx: 1.5,
+      });
     };
     if (F.better(metric, ceiling, floor)) parts.push(rect("b-span", floor, ceiling));
     const described = !F.known(floor);
@@ -31,14 +38,27 @@
     if (F.known(value)) {
       parts.push(rect(!described && F.better(metric, floor, value) ? "b-below" : "b-bar", start, value));
     }
-    for (const [name, bound, other] of [["b-floor", floor, ceiling], ["b-ceiling", ceiling, floor]]) {
+    for (const [name, bound, other] of [
+      ["b-floor", floor, ceiling],
+      ["b-ceiling", ceiling, floor],
+    ]) {
       if (!F.known(bound)) continue;
       const side = F.known(other) ? Math.sign(x(other) - x(bound)) || 1 : name === "b-floor" ? 1 : -1;
       const half = thick / 2 + 2.5;
-      parts.push(F.svg("path", { class: name, d: `M${x(bound) + 3.5 * side} ${y - half}h${-3.5 * side}v${2 * half}h${3.5 * side}` }));
+      parts.push(
+        F.svg("path", {
+          class: name,
+          d: `M${x(bound) + 3.5 * side} ${y - half}h${-3.5 * side}v${2 * half}h${3.5 * side}`,
+        }),
+      );
     }
     if (F.known(low) && F.known(high)) {
-      parts.push(F.svg("path", { class: "b-whisker", d: `M${x(low)} ${y}H${x(high)}M${x(low)} ${y - 3}v6M${x(high)} ${y - 3}v6` }));
+      parts.push(
+        F.svg("path", {
+          class: "b-whisker",
+          d: `M${x(low)} ${y}H${x(high)}M${x(low)} ${y - 3}v6M${x(high)} ${y - 3}v6`,
+        }),
+      );
     }
     return parts;
   };
@@ -59,7 +79,10 @@
   // One metric of a result in numbers, for those who cannot see its bar.
   F.said = (metric, [value, low, high], floor, ceiling) => {
     const bound = (row, name) => (row ? `, ${name} ${F.number(row[1])} (${row[0]})` : "");
-    return `${metric} ${F.number(value)} ${F.interval(low, high)}${bound(floor, "best floor")}${bound(ceiling, "best ceiling")}`;
+    return (
+      `${metric} ${F.number(value)} ` +
+      `${F.interval(low, high)}${bound(floor, "best floor")}${bound(ceiling, "best ceiling")}`
+    );
   };
 
   // The large bar: an axis, the bar, and below it every floor (circles) and ceiling (diamonds).
@@ -69,7 +92,11 @@
     const [value, low, high] = own;
     const controls = [...floors, ...ceilings];
     const held = [value, low, high, floor && floor[1], ceiling && ceiling[1], ...(floor ? [] : [0])];
-    const [first, last] = F.extent(metric, held, controls.map((row) => row[1]));
+    const [first, last] = F.extent(
+      metric,
+      held,
+      controls.map((row) => row[1]),
+    );
     const scale = F.ticks(first, last, 4);
     const [width, left, right] = [360, 12, 348];
     const x = (v) => left + clamp((v - first) / (last - first || 1), 0, 1) * (right - left);
@@ -80,17 +107,34 @@
       const out = row[1] < first || row[1] > last;
       const at = x(row[1]);
       const toward = row[1] > last ? 5 : -5;
-      const title = `${isFloor ? "floor" : "ceiling"}: ${row[0]} ${F.number(row[1])} ${F.known(row[2]) ? F.interval(row[2], row[3]) : ""}`;
-      const d = out ? `M${at} 42l${-toward} -4.5v9z` : isFloor ? `M${at - 4} 42a4 4 0 1 1 8 0a4 4 0 1 1 -8 0Z` : `M${at} 37l5 5l-5 5l-5 -5z`;
-      return F.svg("path", { class: `b-dot ${isFloor ? "is-floor" : "is-ceiling"}${best ? " best" : ""}`, d }, F.svg("title", {}, title));
+      const title =
+        `${isFloor ? "floor" : "ceiling"}: ${row[0]} ${F.number(row[1])} ` +
+        `${F.known(row[2]) ? F.interval(row[2], row[3]) : ""}`;
+      const d = out
+        ? `M${at} 42l${-toward} -4.5v9z`
+        : isFloor
+          ? `M${at - 4} 42a4 4 0 1 1 8 0a4 4 0 1 1 -8 0Z`
+          : `M${at} 37l5 5l-5 5l-5 -5z`;
+      return F.svg(
+        "path",
+        { class: `b-dot ${isFloor ? "is-floor" : "is-ceiling"}${best ? " best" : ""}`, d },
+        F.svg("title", {}, title),
+      );
     });
     const said = F.said(metric, own, floor, ceiling);
     return F.svg(
       "svg",
       { class: "large-bar", viewBox: `0 0 ${width} ${bottom + 16}`, role: "img", "aria-label": said },
       scale.map((tick) => F.svg("path", { class: "b-grid", d: `M${x(tick)} 6V${bottom}` })),
-      scale.map((tick) => F.svg("text", { class: "b-tick", x: clamp(x(tick), 14, width - 14), y: bottom + 13 }, F.tickText(tick))),
-      F.svg("g", {}, F.svg("title", {}, said), marks({ metric, value, low, high, floor: floor && floor[1], ceiling: ceiling && ceiling[1] }, x, 20, 14)),
+      scale.map((tick) =>
+        F.svg("text", { class: "b-tick", x: clamp(x(tick), 14, width - 14), y: bottom + 13 }, F.tickText(tick)),
+      ),
+      F.svg(
+        "g",
+        {},
+        F.svg("title", {}, said),
+        marks({ metric, value, low, high, floor: floor && floor[1], ceiling: ceiling && ceiling[1] }, x, 20, 14),
+      ),
       dots,
     );
   };

@@ -14,12 +14,27 @@
   // Files and ranks along the edges.
   F.coordinates = (size, firstOnTop, cell, margin, below) => [
     Array.from({ length: size }, (_, i) =>
-      F.svg("text", { class: "b-tick", x: margin + cell * (i + 0.5), y: below ? margin + cell * size + 12 : margin - 5 }, String.fromCharCode(97 + i))),
+      F.svg(
+        "text",
+        { class: "b-tick", x: margin + cell * (i + 0.5), y: below ? margin + cell * size + 12 : margin - 5 },
+        String.fromCharCode(97 + i),
+      ),
+    ),
     Array.from({ length: size }, (_, i) =>
-      F.svg("text", { class: "b-tick", x: margin / 2, y: margin + cell * ((firstOnTop ? i : size - 1 - i) + 0.5) + 4 }, i + 1)),
+      F.svg(
+        "text",
+        { class: "b-tick", x: margin / 2, y: margin + cell * ((firstOnTop ? i : size - 1 - i) + 0.5) + 4 },
+        i + 1,
+      ),
+    ),
   ];
 
-  const short = (value) => value.toFixed(Math.abs(value) < 9.95 ? 2 : 0).replace(/\.00$/, "").replace(/^(-?)0\./, "$1.").replace("-", "\u2212");
+  const short = (value) =>
+    value
+      .toFixed(Math.abs(value) < 9.95 ? 2 : 0)
+      .replace(/\.00$/, "")
+      .replace(/^(-?)0\./, "$1.")
+      .replace("-", "\u2212");
 
   F.heatmap = (values, { size, firstOnTop, ends, title }) => {
     const known = values.filter(F.known);
@@ -28,7 +43,9 @@
     const output = F.el("output", { class: "readout" }, rest);
     const say = (index) => {
       const value = values[index];
-      output.textContent = `${F.squareName(index, size)}: ${F.known(value) ? F.number(value) : "no value, or too rarely true to score"}`;
+      output.textContent =
+        `${F.squareName(index, size)}: ` +
+        `${F.known(value) ? F.number(value) : "no value, or too rarely true to score"}`;
     };
     let at = 0;
     // Drawn over all squares, so that no neighbour hides a part of it.
@@ -36,12 +53,18 @@
     const squares = values.map((value, index) => {
       const [column, row] = F.squarePlace(index, size, firstOnTop);
       const [x, y] = [MARGIN + CELL * column, MARGIN + CELL * row];
-      const shade = F.known(value) ? Math.round(100 * Math.min(Math.max((value - ends[0]) / (ends[1] - ends[0] || 1), 0), 1)) : 0;
+      const shade = F.known(value)
+        ? Math.round(100 * Math.min(Math.max((value - ends[0]) / (ends[1] - ends[0] || 1), 0), 1))
+        : 0;
       const name = `${F.squareName(index, size)}: ${F.known(value) ? F.number(value) : "no value"}`;
       const parts = F.known(value)
         ? [
             F.svg("rect", { class: "heat", x, y, width: CELL, height: CELL, style: `--shade:${shade}%` }),
-            F.svg("text", { class: shade > 52 ? "in-square on-strong" : "in-square", x: x + CELL / 2, y: y + CELL / 2 + 4 }, short(value)),
+            F.svg(
+              "text",
+              { class: shade > 52 ? "in-square on-strong" : "in-square", x: x + CELL / 2, y: y + CELL / 2 + 4 },
+              short(value),
+            ),
           ]
         : [
             F.svg("rect", { class: "heat none", x, y, width: CELL, height: CELL }),
@@ -110,29 +133,61 @@
     const shown = F.el("div", {});
     const state = { metric: metrics[0], stretched: false, numbers: false };
     const draw = () => {
-      const order = ((result.groups || {})[state.metric] || []).map(([group]) => group); // keys that are numbers come sorted
+      // Keys that are numbers come sorted; the groups have an order of their own.
+      const order = ((result.groups || {})[state.metric] || []).map(([group]) => group);
       const place = (group) => (order.includes(Number(group)) ? order.indexOf(Number(group)) : order.length);
       const groups = Object.entries(maps[state.metric]).sort(([a], [b]) => place(a) - place(b));
       const known = groups.flatMap(([, values]) => values).filter(F.known);
       const [least, most] = known.length ? [Math.min(...known), Math.max(...known)] : [0, 1];
       const ends = state.stretched && most > least ? [least, most] : [Math.min(0, least), Math.max(1, most)];
       const silent = groups.filter(([, values]) => !values.some(F.known)).map(([group]) => F.data.groups[group]);
-      const figures = groups.filter(([, values]) => values.some(F.known)).map(([group, values]) => {
-        const name = F.data.groups[group];
-        return F.el("figure", { class: "board-figure" }, F.el("figcaption", {}, name), F.heatmap(values, { size, firstOnTop, ends, title: `${state.metric}, ${name}` }));
-      });
+      const figures = groups
+        .filter(([, values]) => values.some(F.known))
+        .map(([group, values]) => {
+          const name = F.data.groups[group];
+          return F.el(
+            "figure",
+            { class: "board-figure" },
+            F.el("figcaption", {}, name),
+            F.heatmap(values, { size, firstOnTop, ends, title: `${state.metric}, ${name}` }),
+          );
+        });
       F.empty(shown).append(
-        F.el("p", { class: "heat-key" }, F.number(ends[0]), F.el("span", { class: "heat-ramp", "aria-hidden": "true" }), F.number(ends[1]), F.el("span", { class: "quiet" }, F.metric(state.metric).direction === "down" ? "stronger is higher, and higher is worse" : "stronger is higher")),
+        F.el(
+          "p",
+          { class: "heat-key" },
+          F.number(ends[0]),
+          F.el("span", { class: "heat-ramp", "aria-hidden": "true" }),
+          F.number(ends[1]),
+          F.el(
+            "span",
+            { class: "quiet" },
+            F.metric(state.metric).direction === "down"
+              ? "stronger is higher, and higher is worse"
+              : "stronger is higher",
+          ),
+        ),
         F.el("div", { class: state.numbers ? "board-grid with-numbers" : "board-grid" }, figures),
         silent.length ? F.el("p", { class: "quiet" }, `Too rare everywhere for a board: ${silent.join(", ")}.`) : "",
       );
     };
     const toggle = (text, key) => {
-      const button = F.el("button", { type: "button", class: "button", "aria-pressed": "false", on: { click: () => {
-        state[key] = !state[key];
-        button.setAttribute("aria-pressed", String(state[key]));
-        draw();
-      } } }, text);
+      const button = F.el(
+        "button",
+        {
+          type: "button",
+          class: "button",
+          "aria-pressed": "false",
+          on: {
+            click: () => {
+              state[key] = !state[key];
+              button.setAttribute("aria-pressed", String(state[key]));
+              draw();
+            },
+          },
+        },
+        text,
+      );
       return button;
     };
     const choose = F.chooser("Metric", metrics, (metric) => {
@@ -141,7 +196,13 @@
     });
     draw();
     return [
-      F.el("div", { class: "controls" }, choose, toggle("Numbers in the squares", "numbers"), toggle("Stretch the colours", "stretched")),
+      F.el(
+        "div",
+        { class: "controls" },
+        choose,
+        toggle("Numbers in the squares", "numbers"),
+        toggle("Stretch the colours", "stretched"),
+      ),
       shown,
     ];
   };

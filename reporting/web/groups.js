@@ -9,7 +9,13 @@
         const { floor, ceiling } = F.groupBounds(result, metric, group);
         return { name: F.data.groups[group], value, low, high, floor, ceiling };
       });
-      const held = rows.flatMap((row) => [row.value, row.low, row.high, row.floor && row.floor[1], row.ceiling && row.ceiling[1]]);
+      const held = rows.flatMap((row) => [
+        row.value,
+        row.low,
+        row.high,
+        row.floor && row.floor[1],
+        row.ceiling && row.ceiling[1],
+      ]);
       const ends = F.extent(metric, held);
       const bound = (row) => (row ? { show: [F.number(row[1]), " ", F.el("small", {}, row[0])], sort: row[1] } : null);
       const cells = rows.map(({ name, value, low, high, floor, ceiling }) => {

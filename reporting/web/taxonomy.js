@@ -24,20 +24,43 @@
           "span",
           { class: `segment kind-${kind}`, style: `flex-grow:${share}`, title: `${kind}: ${percent(share)}` },
           share / whole > 0.08 ? F.el("b", {}, percent(share)) : null,
-        ));
+        ),
+      );
     const rows = shares.map(([kind, share, low, high]) => [
       { show: [F.el("span", { class: `swatch kind-${kind}`, "aria-hidden": "true" }), kind], sort: kind },
       { show: percent(share), sort: share },
-      { show: F.known(low) && F.known(high) ? F.el("span", { class: "unbroken" }, `${percent(low).replace(" %", "")}\u2013${percent(high)}`) : "no interval", sort: low },
+      {
+        show:
+          F.known(low) && F.known(high)
+            ? F.el("span", { class: "unbroken" }, `${percent(low).replace(" %", "")}\u2013${percent(high)}`)
+            : "no interval",
+        sort: low,
+      },
       about[kind],
     ]);
     return F.el(
       "figure",
       { class: "taxonomy" },
       F.el("figcaption", {}, title),
-      F.el("div", { class: "stack", role: "img", "aria-label": shares.map(([kind, share]) => `${kind} ${percent(share)}`).join(", ") }, segments),
-      F.el("div", { class: "stack-axis", "aria-hidden": "true" }, ["0", "25", "50", "75", "100 %"].map((text) => F.el("span", {}, text))),
-      F.table([{ text: "kind", words: true }, "share", { text: "95 %" }, { text: "what it means", words: true }], rows, { caption: `${title}: ${percent(whole)} in all` }),
+      F.el(
+        "div",
+        {
+          class: "stack",
+          role: "img",
+          "aria-label": shares.map(([kind, share]) => `${kind} ${percent(share)}`).join(", "),
+        },
+        segments,
+      ),
+      F.el(
+        "div",
+        { class: "stack-axis", "aria-hidden": "true" },
+        ["0", "25", "50", "75", "100 %"].map((text) => F.el("span", {}, text)),
+      ),
+      F.table(
+        [{ text: "kind", words: true }, "share", { text: "95 %" }, { text: "what it means", words: true }],
+        rows,
+        { caption: `${title}: ${percent(whole)} in all` },
+      ),
     );
   };
 
