@@ -18,9 +18,8 @@ from .results import gather, names_of
 from .style import GREY, SEQUENTIAL, Drawn, Gallery, grid, legend, look, ordered, styled
 
 SOURCE = (
-    "Marks, Rager, Michaud, Belinkov, Bau, Mueller: Sparse Feature Circuits (SHIFT; ICLR 2025, arXiv 2403.19647), and "
-    "Karvonen, Rager, Marks, Nanda: Evaluating Sparse Autoencoders on Targeted Concept Erasure Tasks (SCR and TPP; "
-    "arXiv 2411.18895)"
+    "Marks et al.: Sparse Feature Circuits (SHIFT; 2024, arXiv 2403.19647), and Karvonen et al.: Evaluating Sparse "
+    "Autoencoders on Targeted Concept Erasure Tasks (SCR and TPP; 2024, arXiv 2411.18895)"
 )
 TASKS = "fiducial saebench SAES... -t {testbed} --tasks scr,tpp -o results"
 FORMS: dict[str, tuple[tuple[str, str, str], ...]] = {  # row -> metric, what it is, line style

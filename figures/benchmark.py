@@ -19,10 +19,7 @@ from .naming import SAE
 from .results import gather, names_of
 from .style import Drawn, Gallery, below, grid, legend, look, styled
 
-SOURCE = (
-    "Karvonen, Rager, Lin, Tigges, Bloom, Chanin, Lau, Farrell, McDougall, Ayonrinde, Till, Wearden, Conmy, Marks, "
-    "Nanda: SAEBench (ICML 2025, arXiv 2503.09532)"
-)
+SOURCE = "Karvonen et al.: SAEBench (2025, arXiv 2503.09532)"
 FEWEST = 4  # SAEs on a testbed; fewer are no curve
 
 

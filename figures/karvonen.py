@@ -40,8 +40,8 @@ from .style import (
 )
 
 SOURCE = (
-    "Karvonen, Wright, Rager, Angell, Brinkmann, Smith, Mayrink Verdun, Bau, Marks: Measuring Progress in Dictionary "
-    "Learning for Language Model Interpretability with Board Game Models (NeurIPS 2024, arXiv 2408.00113)"
+    "Karvonen et al.: Measuring Progress in Dictionary Learning for Language Model Interpretability with Board Game "
+    "Models (2024, arXiv 2408.00113)"
 )
 MEASURES = ("coverage", "reconstruction")
 PROXIES = {"ce_recovered_zero_score": "loss recovered", "explained_variance_score": "explained variance"}

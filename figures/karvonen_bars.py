@@ -72,7 +72,7 @@ def table1(found: Results, testbeds: Sequence[str]) -> Drawn:
                 ax.plot([x - 0.12, x + 0.12], [paper, paper], color="black", linewidth=1.1, linestyle=(0, (1.5, 1)))
         ax.set_xticks(range(len(testbeds)), testbeds)
         ax.set_ylim(0, 1.08)
-        ax.set_ylabel(f"{measure} of the board  ↑ better")
+        ax.set_ylabel(f"{measure} of the board ↑")
         ax.tick_params(axis="x", length=0)
     handles: list[Any] = [
         Patch(facecolor=FILL["random model"], hatch="///", edgecolor="white", label="SAE of a random model (floor)"),
@@ -158,7 +158,7 @@ def masks(reproductions: Sequence[Mapping[str, Any]]) -> Drawn:
             ax.set_xticks(range(len(names)), list(names.values()))
             ax.tick_params(axis="x", length=0)
             ax.set_ylim(0, 1.1)
-            ax.set_ylabel(f"{measure}  ↑ better")
+            ax.set_ylabel(f"{measure} ↑")
             ax.set_title(f"{made['name']}, {made['n_games']} games", loc="left")
     handles: list[Any] = [
         Patch(facecolor=FILL[name], hatch=HATCH[name], edgecolor="white", label=label)

@@ -18,8 +18,7 @@ from .results import gather
 from .style import DIVERGING, GREY, Drawn, Gallery, below, grid, styled
 
 SOURCE = (
-    "Paulo, Mallen, Juang, Belrose: Automatically Interpreting Millions of Features in Large Language Models "
-    "(ICML 2025, arXiv 2410.13928)"
+    "Paulo et al.: Automatically Interpreting Millions of Features in Large Language Models (2024, arXiv 2410.13928)"
 )
 EXPLAIN = "fiducial explain topk -t othello-6x6 -o results"
 TRUE = "true F1"
