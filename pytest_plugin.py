@@ -218,7 +218,7 @@ def shipped_sae(request: pytest.FixtureRequest, fiducial_testbed: "AnyTestbed") 
 
 
 def _shipped(name: str | None, bed: "AnyTestbed") -> "Dictionary":
-    from .testing.scored import dictionary_of
+    from .testing.reports import dictionary_of
 
     spec = getattr(bed, "spec", None)
     known = list(spec.dictionaries) if spec is not None else []
