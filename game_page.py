@@ -23,7 +23,7 @@ from .testbed_specs import SPECS
 
 GAMES_COUNTED = 200  # whose prevalence is counted
 SEED = 0
-WORLD_ROWS = 20_000  # of each synthetic world
+WORLD_ROWS = 5_000  # of each synthetic world
 DEFAULT_OUT = Path("docs/games")
 SYNTHETIC = "synthetic"
 
