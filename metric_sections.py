@@ -112,6 +112,11 @@ def paragraphs(text: str) -> tuple[str, tuple[str, ...]]:
 
 def lines_about(equations: str, metric: str) -> tuple[int, ...]:
     """Numbers of the lines, from 1, that define one metric of several: its own line and what is indented below it."""
+    found = _lines_named(equations, metric)
+    return found or _lines_named(equations, re.sub(r"_(score|error)$", "", metric))  # written `recovery = ...`
+
+
+def _lines_named(equations: str, metric: str) -> tuple[int, ...]:
     found: list[int] = []
     within = -1
     for number, line in enumerate(equations.splitlines(), 1):
