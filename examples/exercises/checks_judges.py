@@ -1,14 +1,11 @@
 """Checks of exercise 8, in the way of `checks_boards`. Reading this file spoils the exercise."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from checks import Wrong, given, require, right
-from checks_boards import compare
+from checks_compare import Function, compare
 from scipy import stats
-
-Function = Callable[..., Any]
 
 
 def check_explained(function: Function) -> None:
