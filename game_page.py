@@ -218,7 +218,7 @@ def stale(names: Sequence[str], out: Path) -> list[str]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line of this module."""
-    parser = argparse.ArgumentParser(prog="python -m fiducial.game_page", description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m fiducial.game_page", description="Pages about the games.")
     parser.add_argument("names", nargs="*", metavar="GAME", help=f"some of {', '.join(page_names())}; all by default")
     parser.add_argument("-o", "--out", type=Path, default=DEFAULT_OUT, help="folder of the pages")
     parser.add_argument("--check", action="store_true", help="write nothing; say which files are stale")

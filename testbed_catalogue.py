@@ -105,6 +105,8 @@ def testbed(
             f"{DEFAULT_TESTBED!r} ships, and is made without game"
         )
     if game is not None and (game == "ioi" or isinstance(game, IOI)):
+        if not isinstance(name, str | Path):
+            raise ValueError("with IOI prompts give GPT-2 by its path or its name on the hub, not the model itself")
         return _around_gpt2(name, site, n_games, seed, device)
     if game is not None:
         return _around(name, world(game) if isinstance(game, str) else game, layer, n_games, seed, device)

@@ -148,8 +148,8 @@ def _moves(game: Game, sample: Transcripts, n_games: int, seed: int) -> None:
     following = np.take_along_axis(allowed[:, :-1], tokens[:, 1:, None], -1)[..., 0]
     _require(following[sample.scored[:, 1:]].all(), f"{game.name}: a game plays a token that is not allowed")
     seeds = [game.next_moves(n_games, [seed, one])[0] for one in (1, 1, 2)]
-    _require(np.array_equal(*seeds[:2]), f"{game.name}: next_moves() with a list of seeds does not repeat")
-    _require(not np.array_equal(*seeds[1:]), f"{game.name}: next_moves() ignores a part of its seeds")
+    _require(np.array_equal(seeds[0], seeds[1]), f"{game.name}: next_moves() with a list of seeds does not repeat")
+    _require(not np.array_equal(seeds[1], seeds[2]), f"{game.name}: next_moves() ignores a part of its seeds")
 
 
 def _pictures(game: Game, sample: Transcripts) -> None:
