@@ -39,28 +39,7 @@ __all__ = [
     "distinct_names",
     "main",
 ]
-_ORDER = (
-    "demo",
-    "testbeds",
-    "features",
-    "metrics",
-    "score",
-    "score-arrays",
-    "report",
-    "saebench",
-    "explain",
-    "sweep",
-    "certify",
-    "reproduce",
-    "figures",
-)
 INTERRUPTED = 130  # what a shell reports for Ctrl-C, and what typer turns it into
-
-# `fiducial --help` begins with the main job, whatever order the modules are imported in.
-app.registered_commands.sort(
-    key=lambda command: (*_ORDER, name := command.name or getattr(command.callback, "__name__", "")).index(name)
-)
-
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point: 0 done, 2 bad input with one line on stderr, 1 anything else, 130 interrupted."""
@@ -77,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise
         context = getattr(error, "ctx", None)
         where = "fiducial" if context is None else context.command_path
-        _refuse(f"{error.format_message()}; see `{where} --help`")  # type: ignore[attr-defined]
+        _refuse(f"{error.format_message().rstrip('.')}; see `{where} --help`")  # type: ignore[attr-defined]
     if code == INTERRUPTED:
         print("fiducial: interrupted; files already finished are whole, nothing else was written", file=sys.stderr)
     raise SystemExit(code)
