@@ -195,10 +195,10 @@ class Report:
                 testbed=top["testbed"],
                 scores=_unpack(top),
                 provenance=provenance,
-                warnings=tuple(top.get("warnings", ())),
+                warnings=tuple(_texts(top.get("warnings", ()), "warnings")),
                 controls={name: _unpack(block) for name, block in controls.items()},
             )
-        except (LookupError, TypeError, AttributeError, ValueError) as error:
+        except (LookupError, TypeError, AttributeError, ValueError, OverflowError, RecursionError) as error:
             raise ValueError(f"{path}: a malformed fiducial report ({type(error).__name__}: {error})") from error
 
 
@@ -308,9 +308,27 @@ def _unpack(block: Mapping[str, Any]) -> dict[str, Score]:
             ceilings=named["ceilings"],
             protocol=protocol,
             version=version,
-            details=block.get("details", {}).get(key, {}),
+            details=_details(block.get("details", {}).get(key, {}), key),
         )
     return scores
+
+
+def _details(details: Mapping[str, Any], key: str) -> dict[str, Any]:
+    """Details of a score; what pages and tables reckon with has to be numbers, as `over_floor` and floors of groups.
+
+    Raises:
+        TypeError: a part that is no mapping.
+        ValueError: something else than a number.
+    """
+    checked = dict(details)
+    over = dict(checked.get("over_floor") or {})
+    for name in ("difference", "low", "high"):
+        if name in over:
+            _float(over[name], f"{key}/over_floor/{name}")
+    if "group_floors" in checked:
+        floors = dict(checked["group_floors"] or {})
+        checked["group_floors"] = {name: _float(value, f"{key}/group_floors/{name}") for name, value in floors.items()}
+    return checked
 
 
 def _as_stored(scores: Mapping[str, Score], where: str) -> dict[str, Score]:
@@ -324,6 +342,17 @@ def _ordered(values: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
     return {name: values[name] for name in (*(n for n in names if n in values), *(n for n in values if n not in names))}
 
 
+def _texts(values: Any, key: str) -> list[str]:
+    """Sentences of the file.
+
+    Raises:
+        ValueError: something else.
+    """
+    if not isinstance(values, list | tuple) or not all(isinstance(value, str) for value in values):
+        raise ValueError(f"{key} must be a list of texts, got {str(values)[:60]!r}")
+    return list(values)
+
+
 def _float(value: Any, key: str) -> float:
     """A number of the file; null is NaN."""
     if value is None:
@@ -334,6 +363,8 @@ def _float(value: Any, key: str) -> float:
         value = _INFINITIES.get(value, value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(f"{key} must be a number or null, got {value!r}")
+    if isinstance(value, int):
+        float(value)  # one that no float can hold overflows here, and not later in a page
     return value
 
 

@@ -154,9 +154,9 @@ def _of_testbed(report: Report) -> Mapping[str, Any]:
 def _places(reports: Sequence[Report]) -> list[str]:
     """Name of the testbed of each report, with the sample where a testbed has several: their floors differ."""
     samples = [(_of_testbed(r).get("games"), _of_testbed(r).get("seed", r.provenance.get("seed"))) for r in reports]
-    several: dict[str, set[Any]] = {}
+    several: dict[str, set[str]] = {}
     for report, sample in zip(reports, samples, strict=True):
-        several.setdefault(report.testbed, set()).add(sample)
+        several.setdefault(report.testbed, set()).add(repr(sample))
     return [
         f"{report.testbed}, {games} games, seed {seed}" if len(several[report.testbed]) > 1 else report.testbed
         for report, (games, seed) in zip(reports, samples, strict=True)

@@ -1,3 +1,4 @@
+import functools
 import json
 import math
 import os
@@ -209,6 +210,15 @@ def test_truncation_anywhere_is_refused(tmp_path):
         ({"controls": [1]}, "malformed"),
         ({"provenance": 3}, "malformed"),
         ({"schema_version": "new"}, "schema_version must look like"),
+        ({"metrics": {"coverage": 10**400}}, "OverflowError"),
+        ({"details": {"coverage": {"over_floor": "yes"}}}, "malformed"),
+        ({"details": {"coverage": {"over_floor": {"low": "a", "high": 1}}}}, "over_floor/low must be a number"),
+        ({"details": {"coverage": {"group_floors": [1]}}}, "malformed"),
+        ({"details": {"coverage": {"group_floors": {"board": "high"}}}}, "group_floors/board must be a number"),
+        ({"details": {"coverage": 3}}, "malformed"),
+        ({"warnings": [{"a": 1}]}, "warnings must be a list of texts"),
+        ({"warnings": "beware"}, "warnings must be a list of texts"),
+        ({"provenance": functools.reduce(lambda inner, _: {"a": inner}, range(900), {})}, "RecursionError"),
     ],
 )
 def test_malformed_reports_are_refused(tmp_path, change, message):
@@ -381,6 +391,14 @@ def test_control_beats_in_words():
         "beyond noise: empty (0.700 against 0.400)."
     )
     assert sentence in " ".join(rendered(full_report().table(), 300).split())
+
+
+def test_a_group_whose_floor_is_not_known_beats_nothing():
+    details = {"group_floors": {"board": math.nan, "legal": 0.2}}
+    score = Score("coverage", 0.5, 0.4, 0.6, groups={"board": 0.4, "legal": 0.6}, details=details)
+    report = Report("sae", "tb", {"coverage": score.beside(floors={"always on": 0.1})})
+    assert control_beats(report) == []
+    assert math.isnan(report.scores["coverage"].details["group_floors"]["board"])
 
 
 def test_floors_that_a_metric_brings_along_count_in_every_group():
