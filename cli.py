@@ -41,6 +41,7 @@ __all__ = [
 ]
 INTERRUPTED = 130  # what a shell reports for Ctrl-C, and what typer turns it into
 
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point: 0 done, 2 bad input with one line on stderr, 1 anything else, 130 interrupted."""
     try:
