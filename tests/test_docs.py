@@ -69,6 +69,7 @@ def test_a_snippet_without_an_import_is_noticed():
 WRITTEN = [*sorted((ROOT / "docs").rglob("*.md")), ROOT / "README.md", ROOT / "benchmarks" / "RESULTS.md"]
 NOT_RUN = re.compile(r"<!-- not run: \S.*-->\n\Z")
 ELSEWHERE = {
+    "paper-figures": "reads results of the reader's; tests/figures draw from made ones",
     "judges-judged": "minutes; tests/judging run its parts",
     "sae-similarity": "minutes; tests/judging run its parts",
     "serialisation": "minutes; tests/judging run its parts",
