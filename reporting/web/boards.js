@@ -62,7 +62,7 @@
             F.svg("rect", { class: "heat", x, y, width: CELL, height: CELL, style: `--shade:${shade}%` }),
             F.svg(
               "text",
-              { class: shade > 52 ? "in-square on-strong" : "in-square", x: x + CELL / 2, y: y + CELL / 2 + 4 },
+              { class: "in-square", x: x + CELL / 2, y: y + CELL / 2 + 4 },
               short(value),
             ),
           ]

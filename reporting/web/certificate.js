@@ -56,11 +56,12 @@
     const trust = F.trust(metric, testbed);
     if (!trust) return F.el("span", { class: "badge none", title: "not certified" }, "? not certified");
     const [sign, word] = BADGES[trust.state];
-    const where = trust.here ? "" : ` (on ${trust.testbed}, not this testbed)`;
+    const where = trust.here ? "" : ` (on ${trust.testbed}, not ${testbed})`;
     return F.el(
       "span",
       { class: `badge ${trust.state}`, title: `${trust.verdict}${where}. ${trust.advice}` },
       `${sign} ${word}`,
+      trust.here ? "" : " elsewhere",
     );
   };
 

@@ -9,7 +9,7 @@
     if (!found) return F.el("span", { class: "chip none" }, "\u2013 not certified");
     const state = SIGNS[found.state] ? found.state : "none";
     return F.el("span", { class: `chip ${state}`, title: `${found.advice || ""} (tried on ${found.testbed})` },
-      `${SIGNS[state]} ${found.verdict}`);
+      `${SIGNS[state]} ${found.verdict}`, found.here ? "" : ` (on ${found.testbed})`);
   };
 
   const axisNote = (side, name) => {

@@ -364,9 +364,11 @@
       F.el(
         "p",
         { class: "quiet" },
-        "Diamonds are exact: the words executed on every held-out position. Dots are what scorers say of " +
-          "the same words, hollow ones what they say of another latent's words. The line is the exact F1 " +
-          "with its 95 % interval: a dot right of it praises more than is true.",
+        "Diamonds are exact: the words executed on every held-out position; the line is their F1 with its 95 % " +
+          "interval. Dots are what scorers say of the same words, hollow ones what they say of another latent's " +
+          "words. Scorers have measures of their own (detection and fuzzing: balanced accuracy, .5 by guessing; " +
+          "simulation: correlation), so read a dot against its hollow one, and against the line over many latents: " +
+          "words that are praised alike should be true alike.",
       ),
       few
         ? null

@@ -4,7 +4,7 @@
   const ALSO = ["coverage", "reconstruction", "recovery_score", "explained_variance_score", "legal_top1_score", "edit_success_score"];
   const chosen = new Set(); // for setting side by side
   let whole = false;
-  let sort = null;
+  let sort = null; // [text of the heading, "up" or "down"]: columns come and go with testbeds and axes
 
   const numbers = (reading, mark = "") =>
     reading
@@ -54,14 +54,15 @@
       const label = group === null ? y : `${y}: ${F.data.groups[group]}`;
       const headings = [{ text: "SAE", words: true }, ...(F.state.testbed ? [] : [{ text: "testbed", words: true }]), { text: "architecture", words: true },
         "L0", "width", titled(label), "best floor", "best ceiling", ...columns.map(titled)];
-      const at = F.state.testbed ? 4 : 5;
-      if (sort === null || sort[0] >= headings.length) sort = [at, F.metric(y).direction === "down" ? "up" : "down"];
+      const names = headings.map((heading) => heading.text || heading);
+      if (sort === null || !names.includes(sort[0])) sort = [label, F.metric(y).direction === "down" ? "up" : "down"];
+      const at = names.indexOf(sort[0]);
       const shown = F.shown();
       const way = sort[1] === "up" ? 1 : -1;
       let rows = shown.map((one) => ({ one, cells: null }));
       if (shown.length > FIRST) {
         // sort before cutting, by what the column shows
-        const keys = new Map(rows.map((line) => [line, keyOf(line.one, sort[0], columns)]));
+        const keys = new Map(rows.map((line) => [line, keyOf(line.one, at, columns)]));
         const missing = (key) => key === null || key === undefined;
         rows.sort((a, b) => {
           const [p, q] = [keys.get(a), keys.get(b)];
@@ -71,9 +72,9 @@
         if (!whole) rows = rows.slice(0, FIRST);
       }
       const table = F.table(headings, rows.map(({ one }) => row(one, columns, compare)), {
-        sort, class: "results", caption: `${label} and other scores of ${shown.length} results`,
+        sort: [at, sort[1]], class: "results", caption: `${label} and other scores of ${shown.length} results`,
         onsort: (column, to) => {
-          sort = [column, to];
+          sort = [names[column], to];
           if (shown.length > FIRST && !whole) {
             draw();
             holder.querySelectorAll("thead button")[column].focus();
@@ -117,7 +118,7 @@
     const quote = (value) => {
       const text = value === null || value === undefined ? "" : String(value);
       const safe = typeof value === "string" && /^[=+\-@\t\r]/.test(text) ? `'${text}` : text; // a name is no formula
-      return /[",\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
+      return /[",;\s]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
     };
     const lines = [["name", "testbed", "architecture", "l0", "width", "step", "metric", "value", "low", "high", "best_floor", "floor", "best_ceiling", "ceiling"]];
     for (const one of F.shown()) {

@@ -39,7 +39,10 @@
   // Where a value stands, in words.
   F.standing = (result, metric) => {
     const { floor, ceiling } = F.bounds(result, metric);
-    if (!floor) return "It has no floor: it only describes.";
+    if (!floor)
+      return F.metric(metric).direction === "none"
+        ? "It only describes: neither way is better."
+        : "No floor was measured beside it, so that nothing says how much of it deserves credit.";
     const mark = F.marker(result, metric);
     const named = (row, kind) => `its best ${kind}, ${row[0]} (${F.number(row[1])})`;
     const known = (result.over || {})[metric];

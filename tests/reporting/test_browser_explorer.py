@@ -28,6 +28,7 @@ def pages(tmp_path_factory):
         "many": write_html(reports, folder / "many.html"),
         "one": write_html([some_report("mine")], folder / "one.html"),
         "nasty": write_html(_nasty(), folder / "nasty.html"),
+        "formulas": write_html([some_report(name) for name in ("=1+1", "@x", "a;=1+1")], folder / "formulas.html"),
     }
 
 
@@ -233,6 +234,45 @@ def test_saved_tables_hold_every_number(visit):
     with here.page.expect_download() as waiting:
         here.page.get_by_role("button", name="Save SVG").click()
     assert "var(--" not in waiting.value.path().read_text(encoding="utf-8").split("style=")[2]
+
+
+def test_the_sorted_column_stays_when_others_come_and_go(visit):
+    here = visit()
+
+    def sorted_by():
+        return here.text("th[aria-sort] button")
+
+    assert sorted_by() == "coverage"
+    here.field("Testbed").select_option("")  # which brings a column of testbeds
+    assert sorted_by() == "coverage"
+    here.page.locator("table.results thead button", has_text="width").click()
+    here.field("Testbed").select_option("othello-small")
+    assert sorted_by() == "width"
+
+
+def test_between_testbeds_nothing_is_called_better(visit):
+    here = visit(hash_=f"#sae=r0,r{N}")
+    assert "different testbeds" in here.text("#one")
+    assert set(here.page.locator("table.beside tbody td:last-child").all_inner_texts()) == {"\u2013"}
+    same = visit(hash_="#sae=r0,r1")
+    assert set(same.page.locator("table.beside tbody td:last-child").all_inner_texts()) != {"\u2013"}
+
+
+def test_a_verdict_of_another_testbed_says_so(visit):
+    here = visit()  # no certificate is of othello-small
+    assert "(on " in here.text(".axis-note .chip")
+    here = visit("one")
+    assert "elsewhere" in here.text(".badge")
+
+
+def test_names_in_a_saved_table_are_no_formulas(visit):
+    here = visit("formulas")
+    with here.page.expect_download() as waiting:
+        here.page.get_by_role("button", name="Save CSV").click()
+    text = waiting.value.path().read_text(encoding="utf-8")
+    names = {row["name"] for row in csv.DictReader(io.StringIO(text))}
+    assert names == {"'=1+1", "'@x", "a;=1+1"}
+    assert '"a;=1+1"' in text
 
 
 def test_an_unknown_link_says_so(visit):
