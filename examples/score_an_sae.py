@@ -1,8 +1,8 @@
 """Train an SAE on Othello activations, score it, and ask which features it missed. Public API only.
 
-    python examples/score_an_sae.py [samples]
+    python examples/score_an_sae.py [samples] [games]
 
-With the default of 200,000 samples it takes a few minutes on two cores.
+With the default of 200,000 samples and 200 games it takes a few minutes on two cores.
 """
 
 import sys
@@ -12,9 +12,9 @@ import fiducial as fd
 from fiducial.models.training import train_sae
 
 
-def main(samples: int) -> None:
+def main(samples: int = 200_000, games: int = 200) -> None:
     """Train, score, show, save."""
-    testbed = fd.testbed("othello-6x6", n_games=200, seed=0)
+    testbed = fd.testbed("othello-6x6", n_games=games, seed=0)
     training = fd.testbed("othello-6x6", n_games=max(50, samples // 60), seed=99)  # other games
     sae = train_sae("topk", training.activations, n_latents=512, k=24, samples=samples, name="my topk")
 
@@ -32,4 +32,4 @@ def main(samples: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 200_000)
+    main(*(int(argument) for argument in sys.argv[1:3]))

@@ -35,6 +35,7 @@ def done(tmp_path_factory):
     return folder, found.stdout
 
 
+@pytest.mark.slow
 def test_every_section_is_checked_and_timed(done):
     folder, _ = done
     content = json.loads((folder / "device.json").read_text())
@@ -47,6 +48,7 @@ def test_every_section_is_checked_and_timed(done):
     assert len(content["checks"]) >= 20
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="NO TRITON: its kernels were not tried")
 def test_triton_is_among_what_counts(done):
     content = json.loads((done[0] / "device.json").read_text())
@@ -56,6 +58,7 @@ def test_triton_is_among_what_counts(done):
     assert any("triton" in check for check in content["checks"])
 
 
+@pytest.mark.slow
 def test_the_table_is_markdown(done):
     folder, printed = done
     text = (folder / "device.md").read_text()
