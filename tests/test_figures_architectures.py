@@ -12,12 +12,12 @@ from fiducial.games.synthetic import Synthetic
 from fiducial.models.dictionary import Codes
 from scipy import stats
 
-EXAMPLES = Path(fiducial.__file__).parent / "examples"
+EXAMPLES = Path(fiducial.__file__).parent / "examples" / "figures"
 SCRIPTS = {
-    "figure_absorption": ("absorption", {"parents_absorbed", "silenced", "merged", "recovery_corrected", "true_l0"}),
-    "figure_p_annealing": ("p-annealing", {"coverage", "reconstruction", "recovery_corrected", "explained_variance"}),
-    "figure_p_annealing_othello": ("p-annealing-othello", {"coverage", "reconstruction", "explained_variance"}),
-    "figure_published_order": (
+    "absorption": ("absorption", {"parents_absorbed", "silenced", "merged", "recovery_corrected", "true_l0"}),
+    "p_annealing": ("p-annealing", {"coverage", "reconstruction", "recovery_corrected", "explained_variance"}),
+    "p_annealing_othello": ("p-annealing-othello", {"coverage", "reconstruction", "explained_variance"}),
+    "published_order": (
         "published-order",
         {"published_f1_score", "published_mcc", "published_uniqueness", "published_explained_variance", "recovery"},
     ),
@@ -65,7 +65,7 @@ def tree():
 
 
 def test_a_parent_that_gives_way_is_silenced(example, tree):
-    parents_latents = example("figure_absorption").parents_latents
+    parents_latents = example("absorption").parents_latents
     holds, parents, chosen = tree
     alone = holds[:, 0] & ~holds[:, 1:].any(1)
     assert parents_latents(Codes.from_dense(holds * 1.0), holds, parents, chosen) == ({0: 0}, 0.0)
@@ -81,7 +81,7 @@ def test_a_parent_that_gives_way_is_silenced(example, tree):
 
 
 def test_best_threshold_is_that_of_brute_force(example):
-    best_threshold = example("figure_absorption").best_threshold
+    best_threshold = example("absorption").best_threshold
     rng = np.random.default_rng(0)
     for _ in range(50):
         activity = rng.integers(0, 6, 30).astype(np.float32)
@@ -114,7 +114,7 @@ def test_paired_differences_take_the_worlds_out(example):
 
 
 def test_differences_at_equal_l0(example):
-    at_equal_l0 = example("figure_p_annealing").at_equal_l0
+    at_equal_l0 = example("p_annealing").at_equal_l0
     # b lies on the line 2 * L0 + seed; a lies .5 above it, at other L0s, of which one is beyond all of b.
     rows = [
         {"world": "w", "arch": arch, "seed": seed, "l0": l0, "figure": 2 * l0 + seed + lead}
@@ -129,6 +129,6 @@ def test_differences_at_equal_l0(example):
 
 
 def test_stated_true_l0s_are_those_of_the_worlds(example):
-    for world, stated in (*example("figure_p_annealing").WORLDS.items(), *example("figure_absorption").WORLDS.items()):
+    for world, stated in (*example("p_annealing").WORLDS.items(), *example("absorption").WORLDS.items()):
         expected = Synthetic(world).expected_rates.sum()
         assert expected == pytest.approx(stated, abs=0.5)

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import torch
 
-EXAMPLES = Path(fiducial.__file__).parent / "examples"
+EXAMPLES = Path(fiducial.__file__).parent / "examples" / "figures"
 
 
 @pytest.fixture(autouse=True)
@@ -21,12 +21,12 @@ def examples_first(monkeypatch):
 
 
 def test_by_command_and_again_from_what_was_kept(tmp_path, monkeypatch, capsys):
-    import figure_ioi_axes
+    import ioi_axes
 
-    kinds = {name: figure_ioi_axes.KINDS[name] for name in ("TopK 3", "L1 3")}
-    monkeypatch.setattr(figure_ioi_axes, "KINDS", kinds)
-    monkeypatch.setattr(sys, "argv", ["figure_ioi_axes.py", "--quick", "--out", str(tmp_path)])
-    figure_ioi_axes.main()
+    kinds = {name: ioi_axes.KINDS[name] for name in ("TopK 3", "L1 3")}
+    monkeypatch.setattr(ioi_axes, "KINDS", kinds)
+    monkeypatch.setattr(sys, "argv", ["ioi_axes.py", "--quick", "--out", str(tmp_path)])
+    ioi_axes.main()
     assert "dictionary TopK 3, seed 0, steps 2\n" in capsys.readouterr().out
     frame = pd.read_csv(tmp_path / "ioi-axes.csv")
     assert set(frame["dictionary"]) == {"supervised", "TopK 3", "L1 3", "L1 3, rescaled"}
@@ -36,7 +36,7 @@ def test_by_command_and_again_from_what_was_kept(tmp_path, monkeypatch, capsys):
     kept = tmp_path / "ioi-axes.runs.jsonl"
     lines = kept.read_text().splitlines(keepends=True)
     kept.write_text("".join(lines[:-1]) + lines[-1][:40])  # stopped in the middle of a line
-    figure_ioi_axes.main()
+    ioi_axes.main()
     assert capsys.readouterr().out.count("dictionary ") == 2  # the line that was cut off, and the head of the table
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "ioi-axes.csv"), frame, rtol=1e-4, check_dtype=False)
 
@@ -44,7 +44,7 @@ def test_by_command_and_again_from_what_was_kept(tmp_path, monkeypatch, capsys):
 def test_factors_that_undo_shrinkage():
     """Latents shrunk by known factors get them back, and a dead latent none."""
     from fiducial.models.small_saes import SmallSAE
-    from figure_ioi_axes import rescaled
+    from ioi_axes import rescaled
 
     generator = torch.Generator().manual_seed(0)
     directions = torch.linalg.qr(torch.randn(6, 6, generator=generator))[0]
@@ -61,14 +61,14 @@ def test_factors_that_undo_shrinkage():
 
 
 def test_how_far_each_sae_is_trained():
-    from figure_ioi_axes import STEPS, Kind, steps_of
+    from ioi_axes import STEPS, Kind, steps_of
 
     kind = Kind({}, reach=(5, 5, 3, 1))
     assert [len(steps_of(kind, seed, STEPS)) for seed in range(6)] == [4, 3, 3, 2, 2, 0]
 
 
 def test_means_over_seeds_hold_seeds_and_prompts():
-    from figure_ioi_axes import RESAMPLES, counted, summary
+    from ioi_axes import RESAMPLES, counted, summary
 
     def line(seed, value, spread):
         replicates = [value + spread * (i % 2 - 0.5) for i in range(RESAMPLES)]

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import torch
 
-EXAMPLES = Path(fiducial.__file__).parent / "examples"
+EXAMPLES = Path(fiducial.__file__).parent / "examples" / "figures"
 
 
 @pytest.fixture(autouse=True)
@@ -24,10 +24,10 @@ def tiny_world():
 
 
 def test_true_l0_by_its_command(tmp_path, monkeypatch, capsys):
-    import figure_true_l0
+    import true_l0
 
-    monkeypatch.setattr(sys, "argv", ["figure_true_l0.py", "--quick", "--out", str(tmp_path)])
-    figure_true_l0.main()
+    monkeypatch.setattr(sys, "argv", ["true_l0.py", "--quick", "--out", str(tmp_path)])
+    true_l0.main()
     assert "1/2 " in capsys.readouterr().out
     frame = pd.read_csv(tmp_path / "true-l0.csv")
     assert {"seed", "k", "arch", "l0", "mse", "true_mse", "recovery", "decoder_cosine"} <= set(frame.columns)
@@ -37,34 +37,34 @@ def test_true_l0_by_its_command(tmp_path, monkeypatch, capsys):
 
 
 def test_hedging_quickly(tmp_path):
-    import figure_hedging
+    import hedging
     from _figures import save
 
     wanted = {"seeds": 1, "samples": 2560, "archs": ("topk",), "widths": (6,), "n_rows": 2000}
-    frame = figure_hedging.run((0.8,), kept=tmp_path / "rows.csv", **wanted)
+    frame = hedging.run((0.8,), kept=tmp_path / "rows.csv", **wanted)
     assert {"partner_cosine", "merged", "found", "predicted_cosine", "recovery_corrected"} <= set(frame.columns)
-    again = figure_hedging.run((0.8,), kept=tmp_path / "rows.csv", say=pytest.fail, **wanted)  # nothing is trained
+    again = hedging.run((0.8,), kept=tmp_path / "rows.csv", say=pytest.fail, **wanted)  # nothing is trained
     assert float(again["mse"][0]) == pytest.approx(float(frame["mse"][0]), rel=1e-5)
-    paths = save(figure_hedging.draw(frame), frame, tmp_path, "hedging")
+    paths = save(hedging.draw(frame), frame, tmp_path, "hedging")
     first = [path.read_bytes() for path in paths]
-    assert [path.read_bytes() for path in save(figure_hedging.draw(frame), frame, tmp_path, "hedging")] == first
-    assert "| topk | 0.8 | 6 |" in figure_hedging.table(frame)
+    assert [path.read_bytes() for path in save(hedging.draw(frame), frame, tmp_path, "hedging")] == first
+    assert "| topk | 0.8 | 6 |" in hedging.table(frame)
 
 
 def test_dissociation_quickly(tmp_path):
-    import figure_dissociation
+    import dissociation
     from _figures import save
 
     wanted = {"seeds": 1, "samples": 2560, "archs": ("topk", "random", "PCA"), "l0s": (2,), "n_rows": 2000}
-    frame = figure_dissociation.run(tiny_world().changed(n_features=16), **wanted)
+    frame = dissociation.run(tiny_world().changed(n_features=16), **wanted)
     assert {"explained_variance", "recovery_corrected", "published_f1_score", "published_mcc"} <= set(frame.columns)
-    save(figure_dissociation.draw(frame), frame, tmp_path, "dissociation")
+    save(dissociation.draw(frame), frame, tmp_path, "dissociation")
     assert (tmp_path / "dissociation.svg").exists()
 
 
 def test_truth_with_a_budget_is_the_best_choice_of_that_many_sizes():
     from _figures import half, sample_of
-    from figure_true_l0 import true_mse
+    from true_l0 import true_mse
 
     config = tiny_world()  # 6 features in 8 dimensions are orthogonal, so the error is what is left out
     sample = sample_of(config, 0, 1000)
@@ -78,7 +78,7 @@ def test_truth_with_a_budget_is_the_best_choice_of_that_many_sizes():
 
 
 def test_decoder_cosine_of_known_rows():
-    from figure_true_l0 import decoder_cosine
+    from true_l0 import decoder_cosine
 
     assert decoder_cosine(3 * torch.eye(4)) == pytest.approx(0, abs=1e-6)
     assert decoder_cosine(torch.tensor([[1.0, 0.0], [-2.0, 0.0]])) == pytest.approx(1)
@@ -86,7 +86,7 @@ def test_decoder_cosine_of_known_rows():
 
 
 def test_hedged_directions_are_noticed_and_clean_ones_are_not():
-    from figure_hedging import cosines, partner_cosine
+    from hedging import cosines, partner_cosine
 
     true = np.eye(6, 8)
     clean = cosines(true[:3], np.ones(3, bool), true)
@@ -104,7 +104,7 @@ def test_hedged_directions_are_noticed_and_clean_ones_are_not():
 
 
 def test_least_squares_prediction_of_hedging():
-    from figure_hedging import predicted, wanted_l0, world
+    from hedging import predicted, wanted_l0, world
 
     assert predicted(world(0.0), 0, 20_000) == pytest.approx(0, abs=0.02)
     assert 0.2 < predicted(world(0.8), 0, 20_000) < 0.5
@@ -113,7 +113,7 @@ def test_least_squares_prediction_of_hedging():
 
 
 def test_rank_correlation_is_that_of_scipy_with_an_interval_around_it():
-    from figure_dissociation import rank_correlation
+    from dissociation import rank_correlation
     from scipy.stats import spearmanr
 
     rng = np.random.default_rng(0)

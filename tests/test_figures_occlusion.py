@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import torch
 
-EXAMPLES = Path(fiducial.__file__).parent / "examples"
+EXAMPLES = Path(fiducial.__file__).parent / "examples" / "figures"
 
 
 @pytest.fixture(autouse=True)
@@ -22,7 +22,7 @@ def examples_first(monkeypatch):
 
 @pytest.mark.parametrize(("script", "rows"), [("occlusion", 4), ("over-splitting", 118)])
 def test_by_command_and_again_from_what_was_kept(script, rows, tmp_path, monkeypatch, capsys):
-    module = __import__(f"figure_{script.replace('-', '_')}")
+    module = __import__(script.replace("-", "_"))
     monkeypatch.setattr(sys, "argv", [f"{script}.py", "--quick", "--out", str(tmp_path)])
     module.main()
     first = capsys.readouterr().out
@@ -39,10 +39,10 @@ def test_by_command_and_again_from_what_was_kept(script, rows, tmp_path, monkeyp
 
 @pytest.mark.slow
 def test_the_site_of_the_tiny_model(tmp_path, monkeypatch, capsys):
-    import figure_occlusion_ioi
+    import occlusion_ioi
 
-    monkeypatch.setattr(sys, "argv", ["figure_occlusion_ioi.py", "--quick", "--out", str(tmp_path)])
-    figure_occlusion_ioi.main()
+    monkeypatch.setattr(sys, "argv", ["occlusion_ioi.py", "--quick", "--out", str(tmp_path)])
+    occlusion_ioi.main()
     assert "| IO and Pos | 1 |" in capsys.readouterr().out
     frame = pd.read_csv(tmp_path / "occlusion-ioi.csv")
     assert len(frame) == 12
@@ -52,19 +52,19 @@ def test_the_site_of_the_tiny_model(tmp_path, monkeypatch, capsys):
 
 
 def test_rows_of_one_training_become_rows_of_its_snapshots():
-    import figure_occlusion
+    import occlusion
 
     cell = {"kind": "topk", "setting": 2, "ratio": 1.5, "seed": 0}
     wide = pd.DataFrame(
         [{**cell, "steps": 500, "low@300": 0.1, "low@500": 0.7}, {**cell, "steps": 300, "low@300": 0.1}]
     )
-    long = figure_occlusion.by_step(wide)
+    long = occlusion.by_step(wide)
     assert long[["step", "low"]].to_numpy().tolist() == [[300, 0.1], [500, 0.7]]  # the short one tells nothing new
-    assert figure_occlusion.counted(long) == "TopK: 1 SAE a point"
+    assert occlusion.counted(long) == "TopK: 1 SAE a point"
 
 
 def test_crossings_are_by_seed():
-    import figure_over_splitting as module
+    import over_splitting as module
 
     record = {"seed": 0, "empty": 104.0}
     for i, penalty in enumerate(module.PENALTIES):

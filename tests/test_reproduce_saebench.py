@@ -154,11 +154,11 @@ def test_two_saes_of_one_name_are_refused(made, bed, tmp_path):
 
 
 def test_the_figure_by_its_command(tmp_path, monkeypatch, capsys):
-    monkeypatch.syspath_prepend(str(Path(fiducial.__file__).parent / "examples"))
-    import figure_saebench
+    monkeypatch.syspath_prepend(str(Path(fiducial.__file__).parent / "examples" / "figures"))
+    import saebench_directions
 
-    monkeypatch.setattr(sys, "argv", ["figure_saebench.py", "--quick", "--out", str(tmp_path)])
-    figure_saebench.main()
+    monkeypatch.setattr(sys, "argv", ["saebench_directions.py", "--quick", "--out", str(tmp_path)])
+    saebench_directions.main()
     told = capsys.readouterr().out
     assert "| `mcc_score` |" in told
     assert "| R1a |" in told

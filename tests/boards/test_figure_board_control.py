@@ -11,17 +11,17 @@ import torch
 
 @pytest.fixture(autouse=True)
 def examples_first(monkeypatch):
-    monkeypatch.syspath_prepend(str(Path(fiducial.__file__).parent / "examples"))
+    monkeypatch.syspath_prepend(str(Path(fiducial.__file__).parent / "examples" / "figures"))
     threads = torch.get_num_threads()
     yield
     torch.set_num_threads(threads)
 
 
 def test_by_command_and_again_from_what_was_kept(tmp_path, monkeypatch, capsys):
-    import figure_board_control
+    import board_control
 
-    monkeypatch.setattr(sys, "argv", ["figure_board_control.py", "--quick", "--out", str(tmp_path)])
-    figure_board_control.main()
+    monkeypatch.setattr(sys, "argv", ["board_control.py", "--quick", "--out", str(tmp_path)])
+    board_control.main()
     first = capsys.readouterr().out
     assert "2/2 othello-6x6, from" in first
     frame = pd.read_csv(tmp_path / "board-control.csv", keep_default_na=False)
@@ -29,7 +29,7 @@ def test_by_command_and_again_from_what_was_kept(tmp_path, monkeypatch, capsys):
     assert set(frame["method"]) == {"null", "supervised", "supervised, sized", "random direction"}
     assert "</svg>" in (tmp_path / "board-control.svg").read_text()
     assert (tmp_path / "board-control.png").stat().st_size > 1000
-    figure_board_control.main()
+    board_control.main()
     assert "2/2 " not in capsys.readouterr().out  # nothing is measured twice
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "board-control.csv", keep_default_na=False), frame)
 

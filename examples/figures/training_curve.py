@@ -1,6 +1,6 @@
 """Coverage and reconstruction against training, scored while the SAEs train, between their floors and ceilings.
 
-    python examples/figure_training_curve.py --out figures
+    python examples/figures/training_curve.py --out figures
 
 Seven architectures of 1,024 latents are trained on the Othello 6 x 6 model to L0 32; every one is scored at 14 steps,
 more often early, on 100 games that none is trained on. The last panel is their L0 on the way: where it is far from 32,

@@ -6,7 +6,7 @@ dimensions), one attribute `ratio` times as large as the other; TopK (1024 laten
 the found share against the steps of training for every ratio, so that what is found late is not taken for what is
 never found.
 
-    python examples/figure_occlusion.py --out figures
+    python examples/figures/occlusion.py --out figures
 """
 
 import time

@@ -1,6 +1,6 @@
 """How many games it takes until the rank of SAEs is stable, by metric, over all of a zoo and within one sparsity.
 
-    python examples/figure_sample_efficiency.py --out figures [--saes FOLDER]
+    python examples/figures/sample_efficiency.py --out figures [--saes FOLDER]
 
 Trains 21 SAEs of 256 latents on the Othello 6 x 6 model (7 architectures at L0 16, 32 and 64), or takes those below a
 folder, encodes each once on 1,000 games, and scores disjoint samples of 25 to 400 games. Left: Kendall's tau of a

@@ -4,7 +4,7 @@ Success of every method on the same edits, from 0 (no edit) to 1 (the model's ow
 with 95 % intervals over games: at the testbed's block, and from that block on. Beside it, what is decodable,
 represented and used by feature group, as `fiducial causes` draws it.
 
-    python examples/figure_board_control.py --out figures
+    python examples/figures/board_control.py --out figures
 """
 
 import re

@@ -1,6 +1,6 @@
 """The order of architectures in SynthSAEBench, on its small worlds. See docs/absorption-and-architectures.md.
 
-    python examples/figure_published_order.py --out figures
+    python examples/figures/published_order.py --out figures
 
 SAEs have a quarter as many latents as the world has features, as published, and are brought to two levels of L0 that
 stand to the true one about as the published 25 and 20 stand to 34.7. Each is scored with the published figures and with

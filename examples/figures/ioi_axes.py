@@ -1,6 +1,6 @@
 """Task SAEs against supervised codes on an IOI model: sufficiency, necessity and edits of few latents.
 
-    python examples/figure_ioi_axes.py --out figures
+    python examples/figures/ioi_axes.py --out figures
 
 The comparison of Makelov, Lange and Nanda 2024 (arXiv 2405.08366) at a place of a small model that qualifies for it.
 TopK with the known number of attributes, L1 SAEs, both with a decoder frozen as it was drawn, and what the paper does

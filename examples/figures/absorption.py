@@ -1,6 +1,6 @@
 """Absorption against width and sparsity on trees of features, and what Matryoshka pays for less of it.
 
-    python examples/figure_absorption.py --out figures
+    python examples/figures/absorption.py --out figures
 
 Absorption (arXiv 2409.14507): a parent's latent falls silent where a child fires, because the child's latent writes the
 parent's direction as well. Two worlds of 8 trees of 13 features in 64 dimensions are used, one whose siblings are

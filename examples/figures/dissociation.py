@@ -1,6 +1,6 @@
 """Reconstruction says little about recovery: a zoo on a small SynthSAEBench world, with controls.
 
-    python examples/figure_dissociation.py --out figures
+    python examples/figures/dissociation.py --out figures
 
 SynthSAEBench (arXiv 2602.14687) and random baselines (arXiv 2602.14111): explained variance and recovery of true
 features dissociate; matching pursuit explains most and finds least. Every architecture at three L0s on

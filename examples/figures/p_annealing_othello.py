@@ -1,6 +1,6 @@
 """p-annealing against what it anneals on the Othello model, scored against the rules of the game.
 
-    python examples/figure_p_annealing_othello.py --out figures
+    python examples/figures/p_annealing_othello.py --out figures
 
 SAEs of 512 latents are steered to L0 32 on the same activations; seeds are of weights and batches. With the defaults 15
 SAEs, about 5 minutes on one free core. See docs/absorption-and-architectures.md.
@@ -21,7 +21,7 @@ from fiducial.references import Candidate
 from fiducial.scoring import score_subject
 from fiducial.shipping import training_rows
 from fiducial.subject import subject
-from figure_p_annealing import ARCHS, PAIRS, draw
+from p_annealing import ARCHS, PAIRS, draw
 
 WORLD = "othello-6x6"
 POOL = 200_000

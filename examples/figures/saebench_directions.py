@@ -1,6 +1,6 @@
 """Which metrics of SAEBench agree with the truth, and which of its findings hold. See docs/saebench-directions.md.
 
-    python examples/figure_saebench.py --out figures
+    python examples/figures/saebench_directions.py --out figures
 
 Trains a population of SAEs on a world and on a board, or takes one with `--zoo`, scores it by every metric and writes
 NAME.json, NAME.csv (one row an SAE), NAME-truth.csv (one row a metric), NAME.svg and NAME.png for each, and tables in

@@ -5,7 +5,7 @@ binary attribute. Above: total loss of the ideal pair of latents against that of
 the weight of sparsity; what each gains over writing nothing is compared, on the same rows. Below: trained L1 SAEs,
 their loss beside the pair's, and how well their best latent finds its cluster.
 
-    python examples/figure_over_splitting.py --out figures
+    python examples/figures/over_splitting.py --out figures
 """
 
 import time

@@ -5,7 +5,7 @@ dictionary. Here on the shipped `ioi-tiny`, after block 0 at the repeated subjec
 the variance and S little: TopK SAEs are trained on activations from which a share alpha of IO, or of IO and Pos, is
 taken.
 
-    python examples/figure_occlusion_ioi.py --out figures
+    python examples/figures/occlusion_ioi.py --out figures
 """
 
 import math

@@ -1,11 +1,11 @@
 """p-annealing against what it anneals, at matched L0: coverage, reconstruction, recovery, explained variance.
 
-    python examples/figure_p_annealing.py --out figures
+    python examples/figures/p_annealing.py --out figures
 
 Two pairs are published (arXiv 2408.00113): p_anneal against standard with a unit-norm decoder, gated_anneal against
 gated. `standard` is today's, whose decoder is free. Each is steered to three levels of L0, .75, 1 and 1.25 times the
 true one, with as many latents as there are features. See docs/absorption-and-architectures.md. With the defaults 90
-SAEs, about 8 minutes on one free core. On a real model: figure_p_annealing_othello.py.
+SAEs, about 8 minutes on one free core. On a real model: p_annealing_othello.py.
 """
 
 import sys

@@ -1,6 +1,6 @@
 """Wrong L0 on correlated features: SAEs that are too sparse beat the true dictionary on MSE and mix features.
 
-    python examples/figure_true_l0.py --out figures
+    python examples/figures/true_l0.py --out figures
 
 "Sparse but Wrong" (arXiv 2508.16560): below the true L0 an SAE mixes correlated features, which lowers its error under
 that of the true dictionary with as many active features; the mean |cos| between its decoder rows is smallest at the

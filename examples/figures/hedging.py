@@ -1,6 +1,6 @@
 """Too narrow on correlated features: latents take in the partner of their feature (hedging).
 
-    python examples/figure_hedging.py --out figures
+    python examples/figures/hedging.py --out figures
 
 "Feature Hedging" (arXiv 2505.11756): an SAE with fewer latents than features lowers its error by adding to each latent
 the directions of features that correlate with its own; the narrower, the worse; and the inner prefixes of Matryoshka
