@@ -52,5 +52,8 @@ def report(
     if found.explanations:
         with_.append(f"{len(found.explanations)} explained latent(s)")
     left = [f"{len(found.foreign)} JSON file(s) of other programs passed over"] if found.foreign else []
+    if found.broken:
+        names = ", ".join(str(path) for path in found.broken[:3])
+        left.append(f"{len(found.broken)} file(s) that are no whole JSON passed over ({names})")
     left += [f"{len(found.repeated)} result(s) that are there twice shown once"] if found.repeated else []
     typer.echo(f"wrote {written} ({written.stat().st_size / 1e6:.1f} MB): {', '.join([*with_, *left])}")

@@ -6,6 +6,7 @@ null, and bounds that several results share stand there once.
 
 import json
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -61,6 +62,7 @@ def page_data(
     shared, own = provenance(reports)
     bounds: dict[str, int] = {}
     latents = [dict(block) for block in explanations]
+    names = _names(reports, places, sources)
     results = []
     for i, (report, place, facts) in enumerate(zip(reports, places, own, strict=True)):
         text = json.dumps(_bounds(report, groups), allow_nan=False)
@@ -68,7 +70,7 @@ def page_data(
         results.append(
             {
                 "id": f"r{i}",
-                "name": report.dictionary,
+                "name": names[i],
                 "testbed": place,
                 "arch": about.arch,
                 "l0": rounded(about.l0),
@@ -103,7 +105,7 @@ def page_data(
         "results": results,
         "latents": latents,
         "certificates": [dict(block) for block in certificates],
-        "warnings": _warnings(reports, places),
+        "warnings": [*_versions(by_place), *_warnings(reports, places)],
         "provenance": shared,
     }
 
@@ -161,6 +163,31 @@ def _places(reports: Sequence[Report]) -> list[str]:
         f"{report.testbed}, {games} games, seed {seed}" if len(several[report.testbed]) > 1 else report.testbed
         for report, (games, seed) in zip(reports, samples, strict=True)
     ]
+
+
+def _names(reports: Sequence[Report], places: Sequence[str], sources: Sequence[str]) -> list[str]:
+    """Name of each dictionary; one that several results of a testbed share stands with what tells them apart."""
+    keys = [(report.dictionary, place) for report, place in zip(reports, places, strict=True)]
+    counts = Counter(keys)
+    told = sources or [f"result {i + 1}" for i in range(len(reports))]
+    return [f"{key[0]} ({source})" if counts[key] > 1 else key[0] for key, source in zip(keys, told, strict=True)]
+
+
+def _versions(by_place: Mapping[str, Sequence[Report]]) -> list[str]:
+    """What is not comparable on one testbed: metrics that were scored in several versions."""
+    said: list[str] = []
+    for place, reports in by_place.items():
+        found: dict[str, set[int]] = {}
+        for report in reports:
+            for key, score in report.scores.items():
+                found.setdefault(key, set()).add(score.version)
+        said += [
+            f"{place}: {key} stands here in versions {', '.join(map(str, sorted(versions)))} of its definition, whose "
+            "numbers do not compare; score again what is older."
+            for key, versions in found.items()
+            if len(versions) > 1
+        ]
+    return said
 
 
 def _game(report: Report) -> str | None:

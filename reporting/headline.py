@@ -74,7 +74,15 @@ def _best(testbed: str, reports: Sequence[Report]) -> str | None:
     floored = sum(bool(report.scores[metric].floors) for report in scored)
     told = f" {beyond} of {floored} beat their best floor beyond noise." if floored else ""
     leads = " leads" if len(scored) > 1 else ""
-    return f"{testbed}: {top.dictionary}{leads} with {metric} {_value(score)}{_between(score)}.{told}"
+    near = sum(_overlap(report.scores[metric], score) for report in scored if report is not top)
+    close = f" The interval{'s' * (near > 1)} of {near} other{'s' * (near > 1)} overlap{'s' * (near == 1)} its own."
+    leading = f"{testbed}: {top.dictionary}{leads} with {metric} {_value(score)}{_between(score)}."
+    return leading + (close if near else "") + told
+
+
+def _overlap(one: Score, other: Score) -> bool:
+    """Whether two intervals have a value in common; False where one is not known."""
+    return one.low <= other.high and other.low <= one.high
 
 
 def _value(score: Score) -> str:

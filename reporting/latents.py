@@ -119,13 +119,48 @@ def _checked(block: Mapping[str, Any]) -> dict[str, Any]:
     for name in _MEASURES:
         if block[name] is not None and len(block[name]) != 3:
             raise ValueError(f"{name} of latent {block['latent']} must be value, low and high, got {block[name]!r}")
+        _numbers(block[name] or (), name, block)
+    _numbers([block["rate"]], "rate", block)
+    for name, score in block["scorers"].items():
+        if not isinstance(score, list | tuple) or len(score) != 2:
+            raise ValueError(f"scorer {name} of latent {block['latent']} must have value and null, got {score!r}")
+        _numbers(score, f"scorer {name}", block)
     for example in block["examples"]:
-        if not {"kind", "activation", "text", "board", "marked"} <= set(example):
-            raise ValueError(f"an example of latent {block['latent']} lacks a part: it has {', '.join(example)}")
+        _check_example(example, block)
     for match in block["matches"]:
-        if len(match) != 5:
+        if not isinstance(match, list | tuple) or len(match) != 5 or not isinstance(match[0], str):
             raise ValueError(f"a match of latent {block['latent']} must have five parts, got {match!r}")
-    return {**block, "scorers": dict(block["scorers"]), "histogram": block["histogram"]}
+        _numbers(match[1:], "a match", block)
+    if (drawn := block["histogram"]) is not None:
+        _check_histogram(drawn, block)
+    return {**block, "scorers": dict(block["scorers"]), "histogram": drawn}
+
+
+def _check_example(example: Mapping[str, Any], block: Mapping[str, Any]) -> None:
+    if not {"kind", "activation", "text", "board", "marked"} <= set(example):
+        raise ValueError(f"an example of latent {block['latent']} lacks a part: it has {', '.join(example)}")
+    for part in ("kind", "text", "board"):
+        if not isinstance(example[part], str):
+            raise ValueError(f"{part} of an example of latent {block['latent']} must be text, got {example[part]!r}")
+    _numbers([example["activation"]], "activation", block)
+    _numbers(example["marked"], "marked squares", block)
+
+
+def _check_histogram(drawn: Mapping[str, Any], block: Mapping[str, Any]) -> None:
+    edges, *counts = (drawn[part] for part in ("edges", "with", "without"))
+    if any(len(of) != len(edges) - 1 for of in counts):
+        raise ValueError(f"the histogram of latent {block['latent']} needs one edge more than counts of each kind")
+    for numbers in (edges, *counts):
+        if None in numbers:
+            raise ValueError(f"the histogram of latent {block['latent']} lacks a number")
+        _numbers(numbers, "histogram", block)
+
+
+def _numbers(values: Iterable[Any], name: str, block: Mapping[str, Any]) -> None:
+    """Refuse what is neither a number nor None."""
+    for value in values:
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+            raise ValueError(f"{name} of latent {block['latent']}: a number was expected, got {value!r}")
 
 
 def _known(value: Any) -> float | None:

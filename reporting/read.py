@@ -13,6 +13,7 @@ from .latents import SUFFIX, is_latents, latents_from, merge
 
 REPORT = "fiducial report"
 _NAMED = 3  # paths in a sentence
+_BROKEN = object()  # instead of the content of a file
 
 
 @dataclass
@@ -25,6 +26,7 @@ class Found:
         certificates: contents of certificate files.
         explanations: blocks about latents, each latent once.
         foreign: JSON files that hold none of these; they are left out.
+        broken: files that are no whole JSON, such as one that a full disk cut off; they are left out, too.
         repeated: result files that say the same as one before them.
     """
 
@@ -33,6 +35,7 @@ class Found:
     certificates: list[Any] = field(default_factory=list)
     explanations: list[dict[str, Any]] = field(default_factory=list)
     foreign: list[Path] = field(default_factory=list)
+    broken: list[Path] = field(default_factory=list)
     repeated: list[Path] = field(default_factory=list)
 
 
@@ -97,14 +100,16 @@ def read(files: Iterable[tuple[Path, str]], told: Callable[[Path], None] = lambd
         elif is_latents(content):
             blocks += latents_from(content, str(path))
         else:
-            found.foreign.append(path)
+            (found.broken if content is _BROKEN else found.foreign).append(path)
         told(path)
     found.explanations = merge(blocks)
     if not found.reports:
         foreign = ", ".join(str(path) for path in found.foreign[:_NAMED]) or "nothing else"
+        broken = ", ".join(str(path) for path in found.broken[:_NAMED])
         raise ValueError(
             f"a page needs at least one result file; {len(given)} JSON file(s) held {len(found.certificates)} "
             f"certificate(s), {len(found.explanations)} explained latent(s) and, of other programs, {foreign}"
+            + (f"; no whole JSON: {broken}" if broken else "")
         )
     return found
 
@@ -125,14 +130,14 @@ def latents_in(folder: Path) -> list[dict[str, Any]]:
 
 
 def _content(path: Path) -> Any:
-    """The JSON of a file; None for what is no JSON, unless it says that it is a report and breaks off."""
+    """The JSON of a file; `_BROKEN` for what is no JSON, unless it says that it is a report and breaks off."""
     text = path.read_bytes()
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
         if REPORT.encode() in text:
             raise ValueError(f"{path}: a fiducial report that is truncated or damaged: {error}") from error
-        return None
+        return _BROKEN
 
 
 def _nearby(path: Path) -> str:

@@ -37,7 +37,9 @@ def test_a_folder_becomes_a_page(folder, tmp_path, capsys):
     assert run("report", folder, "-o", tmp_path / "page.html", "-q") == 0
     said = capsys.readouterr().out
     assert "5 result(s) on 1 testbed(s)" in said
-    assert "2 JSON file(s) of other programs passed over" in said
+    assert "1 JSON file(s) of other programs passed over" in said
+    assert "1 file(s) that are no whole JSON passed over" in said
+    assert str(folder / "no.json") in said
     assert "1 result(s) that are there twice shown once" in said
     data = ids_of(tmp_path / "page.html")
     assert sorted(one["source"] for one in data["results"]) == sorted(

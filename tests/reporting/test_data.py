@@ -1,5 +1,6 @@
 import json
 import math
+from dataclasses import replace
 
 import pytest
 from fiducial.metrics.catalogue import METRICS
@@ -166,6 +167,22 @@ def test_warnings_are_said_once():
     assert page_data([some_report("a"), some_report("b")])["warnings"] == ["othello-small: mind the gap"]
 
 
+def test_results_of_one_name_are_told_apart_by_their_files():
+    one, two, other = some_report("a"), some_report("a", value=0.6), some_report("a", "chess-small")
+    data = page_data([one, two, other], sources=["x/a.json", "y/a.json", "z/a.json"])
+    assert [result["name"] for result in data["results"]] == ["a (x/a.json)", "a (y/a.json)", "a"]
+    assert [result["name"] for result in page_data([one, two])["results"]] == ["a (result 1)", "a (result 2)"]
+
+
+def test_versions_of_a_metric_on_one_testbed_are_a_warning():
+    new, old = some_report("new"), some_report("old")
+    old.scores["coverage"] = replace(old.scores["coverage"], version=7)
+    (said,) = (text for text in page_data([new, old])["warnings"] if "versions" in text)
+    assert "coverage stands here in versions 1, 7" in said
+    elsewhere = replace(old, testbed="chess-small")
+    assert not [text for text in page_data([new, elsewhere])["warnings"] if "versions" in text]
+
+
 def test_sources_must_fit():
     with pytest.raises(ValueError, match="2 reports, got 1 sources"):
         page_data([some_report(), some_report()], sources=["a.json"])
@@ -186,3 +203,12 @@ def test_the_headline_names_the_best_and_its_bounds():
 def test_a_report_without_bounds_has_a_headline_too():
     assert "nothing here has a floor" in headline({"t": [Report("d", "t", {})]})[0]
     assert len(headline({f"t{i}": [some_report("d", f"t{i}")] for i in range(9)})) == 7
+
+
+def test_the_headline_says_how_many_cannot_be_told_from_the_first():
+    def said(*values):
+        return " ".join(headline({"tb": [some_report(f"sae{i}", "tb", value=value) for i, value in enumerate(values)]}))
+
+    assert "overlap" not in said(0.5, 0.7)  # intervals of 0.03 on either side
+    assert "The interval of 1 other overlaps its own." in said(0.5, 0.65, 0.7)
+    assert "The intervals of 2 others overlap its own." in said(0.66, 0.65, 0.7)

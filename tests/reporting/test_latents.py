@@ -167,7 +167,16 @@ def test_blocks_with_positions_win_over_those_without(bed, planted):
         ({"explanation": None}, "explanation of latent 0 must be text"),
         ({"recall": [1.0]}, "must be value, low and high"),
         ({"matches": [["a", 1.0]]}, "must have five parts"),
+        ({"matches": ["abcde"]}, "must have five parts"),
+        ({"matches": [["a", 1.0, "b", 0.5, 0.5]]}, "a number was expected, got 'b'"),
+        ({"precision": [{}, [], "a"]}, "precision of latent 0: a number was expected"),
+        ({"rate": "often"}, "rate of latent 0"),
+        ({"scorers": {"detection": 0.5}}, "must have value and null"),
+        ({"scorers": {"detection": ["high", None]}}, "scorer detection of latent 0"),
+        ({"histogram": {"edges": [0, 1, 2], "with": [1], "without": [1, 1]}}, "one edge more"),
+        ({"histogram": {"edges": [0, 1], "with": [None], "without": [1]}}, "lacks a number"),
         ({"examples": [{"kind": "strongest"}]}, "lacks a part"),
+        ({"examples": [{"kind": "a", "activation": 1.0, "text": "", "board": 5, "marked": []}]}, "must be text, got 5"),
     ],
 )
 def test_a_wrong_part_is_refused(bed, planted, change, said):
