@@ -57,7 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise
         context = getattr(error, "ctx", None)
         where = "fiducial" if context is None else context.command_path
-        _refuse(f"{error.format_message().rstrip('.')}; see `{where} --help`")  # type: ignore[attr-defined]
+        said = error.format_message().rstrip(".")  # type: ignore[attr-defined]
+        _refuse(f"{said}{' S' if said.endswith('?') else '; s'}ee `{where} --help`")
     if code == INTERRUPTED:
         print("fiducial: interrupted; files already finished are whole, nothing else was written", file=sys.stderr)
     raise SystemExit(code)

@@ -84,7 +84,9 @@ def nearby(path: str | Path, n: int = 2) -> list[str]:
 
 
 def no_such_file(path: str | Path) -> str:
-    """The end of an error's sentence for a path that is not there; empty where nothing nearby looks like it."""
+    """The end of an error's sentence for a file that is not there; empty where nothing nearby looks like it."""
+    if Path(path).expanduser().is_dir():
+        return "; that is a folder"
     found = nearby(path)
     return f"; did you mean {either(found)}?" if found else ""
 

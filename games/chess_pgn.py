@@ -22,6 +22,8 @@ from typing import NamedTuple, TextIO, cast
 
 import chess
 
+from ..suggestions import no_such_file
+
 Source = str | Path | TextIO
 
 _COMMENT = re.compile(r"\{[^}]*\}|;[^\n]*|^%[^\n]*", re.MULTILINE)
@@ -178,7 +180,7 @@ def _checked(path: Path) -> Path:
     if "\n" in text or text.startswith("["):
         raise ValueError(f"read_pgn takes a path or a stream, got text: {text[:40]!r}; put it in io.StringIO(text)")
     if not path.is_file():
-        raise FileNotFoundError(f"no PGN file at {path}")
+        raise FileNotFoundError(f"no PGN file at {path}{no_such_file(path)}")
     with path.open("rb") as handle:
         head = handle.read(1024)
     for magic, tool in _PACKED.items():

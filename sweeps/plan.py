@@ -34,6 +34,7 @@ from ..games.synthetic_sealed import sealed_world
 from ..models.kinds import CONFIG_FILE, WEIGHTS_FILE
 from ..models.toy_superposition import TOY_MODELS
 from ..scoring import check_metrics
+from ..suggestions import no_such_file
 from ..testbed_catalogue import SEALED, SECRET_VARIABLE, check_testbed
 from ..testbed_specs import SPECS
 from .task import Place, SweepPlan, Task
@@ -56,7 +57,9 @@ def read_plan(path: str | Path, out: str | Path | None = None) -> SweepPlan:
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"no file {path}: a sweep is described in a TOML file, see docs/sweeps.md")
+        raise FileNotFoundError(
+            f"no file {path}{no_such_file(path)}; a sweep is described in a TOML file, see docs/sweeps.md"
+        )
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

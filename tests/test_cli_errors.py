@@ -149,3 +149,4 @@ def test_nearby_paths(tmp_path):
     assert nearby(tmp_path / "results" / "run1") == [str(tmp_path / "results" / "run-1")]
     assert nearby(tmp_path / "hidden") == []
     assert no_such_file(tmp_path / "other") == ""
+    assert no_such_file(tmp_path / "results") == "; that is a folder"
