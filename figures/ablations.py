@@ -5,6 +5,7 @@ Karvonen et al. 2024 (arXiv 2411.18895) turn it into two scores without a judge,
 """
 
 import math
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -102,7 +103,7 @@ def _ablated(testbed: str, saes: Sequence[SAE]) -> Drawn | None:
     fig, axes = grid(1, 2, size=(3.4, 2.7), extra=0.5)
     counts: set[int] = set()
     for ax, (title, forms) in zip(axes[0], FORMS.items(), strict=True):
-        bounds: list[Score] = []
+        bounds: list[tuple[SAE, Score]] = []
         for sae in chosen:
             _, colour, marker = look(sae.arch)
             for metric, _, style in forms:
@@ -124,10 +125,10 @@ def _ablated(testbed: str, saes: Sequence[SAE]) -> Drawn | None:
                     zorder=3 if main else 2,
                 )
                 if main:
-                    bounds.append(sae.scores[metric])
+                    bounds.append((sae, sae.scores[metric]))
         right = max(counts, default=50)
-        for number, score in enumerate(bounds):  # the reported score, for which the number is chosen for each pair
-            _, colour, marker = look(chosen[number].arch)
+        for number, (sae, score) in enumerate(bounds):  # as reported: the number is chosen for each pair
+            _, colour, marker = look(sae.arch)
             x = right * 1.6 * 1.12**number
             ax.errorbar(
                 x,
@@ -145,7 +146,7 @@ def _ablated(testbed: str, saes: Sequence[SAE]) -> Drawn | None:
         ax.axvline(right * 1.3, color="#dddddd", linewidth=0.8)
         everything = [
             Score(s.metric, v, s.low, s.high, floors=s.floors, ceilings=s.ceilings)
-            for s, sae in zip(bounds, chosen, strict=False)
+            for sae, s in bounds
             for v in [*_sweep(sae, s.metric).values(), s.value]
         ]
         bounded(ax, everything)
@@ -225,9 +226,7 @@ def _sparsity(testbed: str, saes: Sequence[SAE]) -> Drawn:
 @styled
 def _effects(testbed: str, saes: Sequence[SAE]) -> Drawn:
     """What ablating the latents of a value does to it, and to the other values of the same variable."""
-    kept = sorted(saes, key=lambda sae: (ordered([s.arch for s in saes]).index(sae.arch), sae.width, sae.l0))[
-        :MOST_ROWS
-    ]
+    kept = spread_out(saes, MOST_ROWS)
     columns = ("intended", "unintended", "oracle")
     table = np.array([[_mean(sae, name) for name in columns] for sae in kept])
     margins = np.array([[_margin(sae, name) for name in columns] for sae in kept])
@@ -242,7 +241,7 @@ def _effects(testbed: str, saes: Sequence[SAE]) -> Drawn:
                 heat.text(
                     j,
                     i,
-                    f"{table[i, j]:.2f} ± {margins[i, j]:.2f}".replace("0.", "."),
+                    effect_text(table[i, j], margins[i, j]),
                     ha="center",
                     va="center",
                     fontsize=6.2,
@@ -316,6 +315,29 @@ def _mean(sae: SAE, name: str) -> float:
     return float(np.mean(values)) if values else math.nan
 
 
+def spread_out(saes: Sequence[SAE], most: int) -> list[SAE]:
+    """At most so many dictionaries, of every architecture about as many, spread over its widths and L0s."""
+    kept: list[SAE] = []
+    archs = ordered([sae.arch for sae in saes])
+    for number, arch in enumerate(archs):
+        own = sorted((sae for sae in saes if sae.arch == arch), key=lambda sae: (sae.width, sae.l0, sae.name))
+        room = (most - len(kept)) // (len(archs) - number)  # what one leaves over goes to the next
+        if len(own) > room:
+            own = [own[round(at)] for at in np.linspace(0, len(own) - 1, room)]
+        kept += own
+    return kept
+
+
 def _margin(sae: SAE, name: str) -> float:
     values = [v for v in sae.scores["tpp_score"].features[name] if v is not None]
-    return 1.96 * float(np.std(values, ddof=1)) / math.sqrt(len(values)) if len(values) > 1 else 0.0
+    return 1.96 * float(np.std(values, ddof=1)) / math.sqrt(len(values)) if len(values) > 1 else math.nan
+
+
+def effect_text(value: float, margin: float) -> str:
+    """A cell of the matrix: zeros before the point are left out, and a margin that is not known is not zero.
+
+    >>> effect_text(0.5, 0.1), effect_text(10.52, 0.08), effect_text(-0.25, float("nan"))
+    ('.50 ± .10', '10.52 ± .08', '-.25')
+    """
+    known = f"{value:.2f}" if math.isnan(margin) else f"{value:.2f} ± {margin:.2f}"
+    return re.sub(r"(?<!\d)0\.", ".", known)

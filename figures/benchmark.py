@@ -212,8 +212,8 @@ def _training(testbed: str, saes: Sequence[SAE]) -> Drawn:
     for ax, metric in zip(axes[0], wanted, strict=False):
         scores: list[Score] = []
         for (arch, _, _, _), members in sorted(chosen.items(), key=lambda one: str(one[0])):
-            mine = sorted((sae for sae in members if sae.has(metric)), key=lambda sae: sae.step or end)
-            x = [sae.step or end for sae in mine]
+            mine = sorted((sae for sae in members if sae.has(metric)), key=lambda sae: _at(sae, end))
+            x = [_at(sae, end) for sae in mine]
             found = [sae.scores[metric] for sae in mine]
             scores += found
             _, colour, marker = look(arch)
@@ -255,6 +255,11 @@ def _training(testbed: str, saes: Sequence[SAE]) -> Drawn:
         "The paper follows metrics along 500M tokens of training: absorption grows. "
         "There two architectures on one model; the trainings here are short.",
     )
+
+
+def _at(sae: SAE, end: int) -> int:
+    """Where a checkpoint stands along a logarithmic axis of steps; a finished SAE stands at its end."""
+    return end if sae.step is None else max(sae.step, 1)
 
 
 @styled

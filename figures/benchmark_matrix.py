@@ -118,14 +118,15 @@ def _drawn(
     for side_name in ("left", "bottom"):
         ax.spines[side_name].set_visible(False)
     bar = fig.colorbar(image, ax=ax, location="bottom", shrink=0.5, aspect=30)
-    bar.set_label("Spearman's rho over dictionaries; bold: its 95 % interval leaves 0 out", color=GREY)
+    bar.set_label("Spearman's rho over dictionaries;\nbold: its 95 % interval leaves 0 out", color=GREY)
     bar.outline.set_linewidth(0)
     return Drawn(
         f"saebench-correlations-{testbed}",
         fig,
         f"Rank correlations between metrics over {len(saes)} dictionaries on {testbed}; metrics marked (-) are turned "
-        "round, so that a positive number always says: better in one, better in the other. Bold numbers have a 95 % "
-        f"interval ({RESAMPLES} draws of dictionaries) that leaves 0 out. Dictionaries of several L0s and widths are "
+        "round, so that a positive number says: better in one, better in the other (L0 only describes). Bold numbers "
+        f"have a 95 % interval ({RESAMPLES} draws of dictionaries) that leaves 0 out. "
+        "Dictionaries of several L0s and widths are "
         "mixed, and much of the agreement is that of sparsity.",
         "The paper compares how metrics rank SAEs: fidelity metrics move together, the others hardly follow them. "
         "There is no column for the truth.",

@@ -68,7 +68,9 @@ def karvonen2024(results: Any, out: str | Path, *, format: str = "svg", command:
     gallery = Gallery("karvonen2024", SOURCE)
     boards = found.testbeds(*MEASURES)
     boards = [
-        name for name in boards if any(BOARD in sae.scores["coverage"].groups for sae in found.on(name, *MEASURES))
+        name
+        for name in boards
+        if all(any(BOARD in sae.scores[m].groups for sae in found.on(name, *MEASURES)) for m in MEASURES)
     ]
     for testbed in boards:
         saes = found.on(testbed, *MEASURES)

@@ -86,7 +86,10 @@ def _three_axes(made: Mapping[str, Any]) -> Drawn:
         ax.axvline(1, color=GREY, linestyle="--", linewidth=0.9, zorder=0.5)
         for line in (ax.axhline, ax.axvline):
             line(0, color=GREY, linestyle=":", linewidth=0.9, zorder=0.5)
-        ax.set_xlim(min(-0.06, *(_ends(row["necessity"])[0] - 0.05 for row in here)), 1.1)
+        ax.set_xlim(
+            min(-0.06, *(_ends(row["necessity"])[0] - 0.05 for row in here)),
+            max(1.1, *(_ends(row["necessity"])[1] + 0.04 for row in here)),
+        )
         ax.set_ylim(
             min(-0.06, *(_ends(row["sufficiency"])[0] - 0.05 for row in here)),
             max(1.12, *(_ends(row["sufficiency"])[1] + 0.04 for row in here)),
@@ -308,7 +311,8 @@ def _bounds(ax: Any, saes: Sequence[SAE], x: str, y: str) -> None:
                 names.append((SHORT.get(name, name), *place))
     ax.axhline(1, color=GREY, linestyle="--", linewidth=0.9, zorder=0.5)
     ax.axvline(1, color=GREY, linestyle="--", linewidth=0.9, zorder=0.5)
-    ax.set_xlim(-0.06, 1.15)
+    ends = [end for sae in saes for end in _ends(_triple(sae.scores[x]))] + [place for _, place, _ in names]
+    ax.set_xlim(min(-0.06, min(ends) - 0.04), max(1.15, max(ends) + 0.04))
     low, high = ax.get_ylim()
     ax.set_ylim(low - 0.04 * (high - low), high + 0.04 * (high - low))
     beside(ax, names, [(sae.scores[x].value, sae.scores[y].value) for sae in saes])

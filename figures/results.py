@@ -221,9 +221,9 @@ def _read_file(path: Path, found: _Found, *, strict: bool) -> None:
             raise ValueError(f"{path} is {kind}, which no figure is drawn from")
         else:
             found.left(kind)
-    except ValueError as error:
+    except (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         if strict:
-            raise
+            raise ValueError(f"{path} is no whole result: {type(error).__name__}: {error}") from error
         found.left(f"files that cannot be read ({str(error).partition(': ')[2][:60]})")
 
 

@@ -67,3 +67,8 @@ def test_nothing_to_read_is_refused(tmp_path):
     written(tmp_path, {"metrics": {}, "schema_version": "9.0"}, "b.json")
     with pytest.raises(ValueError, match=r"report schema 9\.0"):
         gather(tmp_path / "b.json")
+    content = json.loads(made.board_report().to_json(tmp_path / "good.json").read_text())
+    written(tmp_path, content | {"provenance": {"dictionary": {"n_latents": [1]}}}, "c.json")
+    with pytest.raises(ValueError, match=r"c\.json"):
+        gather(tmp_path / "c.json")
+    assert gather(tmp_path).other  # among others in a folder it is counted, and the good one is drawn
