@@ -291,7 +291,9 @@ def _compared(
     for report in (first, second):
         current().remember(report, (metric,))
     mine, other = first.scores[metric], second.scores[metric]
-    alike = all(first.provenance.get(key) == second.provenance.get(key) for key in ("testbed", "seed", "games"))
+    alike = all(
+        first.provenance.get(key) == second.provenance.get(key) for key in ("testbed", "seed", "games", "truth")
+    )
     low, high, paired = _difference(mine, other if alike else replace(other, replicates=None), other.value)
     return first, second, mine.value - other.value, low, high, paired
 

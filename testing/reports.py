@@ -114,9 +114,14 @@ def _scored_on(dictionary: Dictionary, bed: AnyTestbed, asked: list[str], seed: 
 
 
 def _state(dictionary: Dictionary, bed: AnyTestbed) -> str:
-    """What tells an SAE from itself after more training: its directions and what it does with some rows."""
+    """What tells an SAE from itself after more training: its weights, and what it does with some rows.
+
+    Rows alone would not do: a threshold may move of a latent that fires at none of them.
+    """
     x = bed.x[:PROBED_ROWS]
     digest = hashlib.sha256()
+    for weight in _weights(dictionary):
+        digest.update(f"{tuple(weight.shape)}".encode() + weight.detach().cpu().float().contiguous().numpy().tobytes())
     with torch.no_grad():
         try:
             latents = dictionary.encode(x)
@@ -126,6 +131,17 @@ def _state(dictionary: Dictionary, bed: AnyTestbed) -> str:
     for part in parts:
         digest.update(part.detach().cpu().float().contiguous().numpy().tobytes())
     return digest.hexdigest()
+
+
+def _weights(dictionary: Dictionary) -> list[torch.Tensor]:
+    """Every tensor that a dictionary, or the module that it wraps, holds."""
+    found: list[torch.Tensor] = []
+    for one in (dictionary, *vars(dictionary).values()) if hasattr(dictionary, "__dict__") else ():
+        if isinstance(one, torch.nn.Module):
+            found += [value for _, value in sorted(one.state_dict().items()) if isinstance(value, torch.Tensor)]
+        elif isinstance(one, torch.Tensor):
+            found.append(one)
+    return found
 
 
 def _read_report(sae: Any) -> Report | None:

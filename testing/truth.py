@@ -1,5 +1,6 @@
 """Arrays made elsewhere: latents on one side, the truth about the same rows on the other. No testbed, no model."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,7 +75,8 @@ def score_arrays(latents: Any, truth: Truth, *, seed: int = 0, name: str = "late
         "reconstruction": reconstruction(codes, labels, **shared),
         **core_sparsity(codes.take(np.flatnonzero(~train)), game_id=games[~train], seed=seed),
     }
-    about = provenance(seed=seed, positions=len(labels), games=len(np.unique(games)))
+    told = hashlib.sha256(np.ascontiguousarray(labels).tobytes() + np.ascontiguousarray(games).tobytes()).hexdigest()
+    about = provenance(seed=seed, positions=len(labels), games=len(np.unique(games)), truth=told)
     return Report(name, truth.name, scores, about)
 
 

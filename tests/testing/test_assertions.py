@@ -22,6 +22,7 @@ from fiducial.testing import (
     dictionary_of,
     scored,
 )
+from fiducial.testing.reports import _state
 
 
 class Half:
@@ -219,6 +220,34 @@ def test_arrays_beside_their_truth():
         assert_recovers(latents, Truth(labels, games / 2), coverage=0.1)
     with pytest.raises(ValueError, match="no ceiling"):
         assert_near_ceiling(latents, truth)
+
+
+def test_arrays_of_another_truth_are_no_pair():
+    draw = np.random.default_rng(0)
+    games = np.repeat(np.arange(30), 20)
+    labels, other = (draw.random((600, 4)) < 0.4 for _ in range(2))
+    here = scored(labels.astype(float), Truth(labels, games))
+    there = scored(other.astype(float), Truth(other, games))
+    with pytest.raises(AssertionError, match="not paired"):
+        assert_better(here, there, margin=0.5)
+    with pytest.raises(AssertionError) as failure:
+        assert_better(here, scored(labels * 1.0, Truth(labels, games)), margin=0.5)
+    assert "not paired" not in str(failure.value)
+
+
+def test_a_weight_that_shows_in_no_probed_row_is_another_state(bed):
+    dictionary = random_dictionary(bed.x, 16, 2, seed=9, name="thresholds")
+    dictionary.threshold = torch.full((16,), 1e9)  # of latents that never fire either way
+    before = _state(dictionary, bed)
+    assert _state(dictionary, bed) == before
+    dictionary.threshold[3] = 2e9
+    assert _state(dictionary, bed) != before
+    wrapped = Half(bed, [], "module")
+    wrapped.sae = torch.nn.Linear(2, 2)
+    before = _state(wrapped, bed)
+    with torch.no_grad():
+        wrapped.sae.bias += 1
+    assert _state(wrapped, bed) != before
 
 
 def test_what_is_called_an_sae(tmp_path, bed):
