@@ -60,6 +60,7 @@ def evaluate(
         seed: of the bootstrap and the selection splits.
         sha256: checksum of the dictionary's file, for the record.
         kept: scores of floors and ceilings on this testbed; the testbed remembers its own for as long as it lives.
+            Floors and ceilings of yours are not kept there: their name alone does not say what they are.
         floors: dictionaries of yours that deserve no credit, to stand beside the testbed's own.
         ceilings: references of yours, such as one fitted with labels in a new way; it is asked what was found and read
             back, not how faithful it is.
@@ -84,13 +85,14 @@ def evaluate(
     n_latents = dictionary.directions.shape[0]
     references = References(bed, n_latents, tested.codes.l0)
     known = {"identity", "permuted decoder", *(c.name for c in (*references.floors(), *references.ceilings()))}
+    mine = {one.name for one in (*floors, *ceilings)}
     below = [*references.floors(), *(_given(one, "floor", bed, known) for one in floors)]
     above = [*references.ceilings(), *(_given(one, "ceiling", bed, known) for one in ceilings)]
     scores = score_subject(subject(tested, bed, nulls=_nulls(tested, bed, wanted), null=True, seed=seed), wanted)
     bounds = {candidate.name: candidate for candidate in (*below, *above, references.identity())}
     made: dict[str, Scores] = {}
     for name in _progress(list(bounds) if kept is None else kept.order(list(bounds)), "controls", len(bounds)):
-        made[name] = _control_scores(bounds[name], bed, wanted, seed, kept)
+        made[name] = _control_scores(bounds[name], bed, wanted, seed, None if name in mine else kept)
     controls = {name: made[name] for name in bounds}
     if n_latents > 1:  # its own shuffled self: the same latents, each writing another's direction
         shuffled = PermutedDictionary(dictionary, "decoder", seed=seed, name="permuted decoder")

@@ -206,3 +206,28 @@ def test_families_and_tasks_are_asked_by_name():
     assert set(check_metrics("tasks")) == set(TASKS)
     with pytest.raises(KeyError, match="did you mean tpp"):
         check_metrics(["tppp"])
+
+
+class KeptByName:
+    """Scores that outlive a testbed, by the name of the floor or ceiling."""
+
+    def __init__(self):
+        self.scored = {}
+
+    def order(self, names):
+        return names
+
+    def scores(self, name, asked, seed, make):
+        missing = [metric for metric in asked if (name, metric, seed) not in self.scored]
+        self.scored |= {(name, metric, seed): score for metric, score in make(missing).items()} if missing else {}
+        return {metric: self.scored[name, metric, seed] for metric in asked if (name, metric, seed) in self.scored}
+
+
+def test_a_floor_of_ones_own_is_not_known_by_its_name_alone(random_sae):
+    kept, found = KeptByName(), []
+    for seed in (1, 2):
+        mine = random_dictionary(tiny_testbed().x, 40, 6, seed=seed, name="mine")
+        report = evaluate(random_sae, tiny_testbed(), ["coverage"], kept=kept, floors=[mine])
+        found.append(report.score("coverage").floors["mine"])
+    assert found[0] != found[1]
+    assert {name for name, _, _ in kept.scored} & {"PCA", "mine"} == {"PCA"}
