@@ -4,7 +4,7 @@ Colours are those of Okabe and Ito, told apart by most colour-blind people; a sh
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
@@ -40,7 +40,9 @@ STYLE: Any = {  # matplotlib types its keys one by one
     "errorbar.capsize": 0,
     "figure.dpi": 100,
     "savefig.dpi": 200,
+    "text.parse_math": False,  # a dollar in the name of an SAE is a dollar
 }
+_LONGEST = 150  # letters of the name of a file
 FORMATS = ("svg", "pdf", "png")
 PANEL = (2.75, 2.35)  # inches; three panels and their notes fill the width of a page
 GREY, FAINT = "#555555", "#9a9a9a"
@@ -114,8 +116,9 @@ class Gallery:
     missing: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
 
     def add(self, drawn: Drawn) -> None:
-        """One more figure."""
-        self.drawn.append(drawn)
+        """One more figure; a name that holds that of a testbed becomes one that every file system takes."""
+        name = "".join(c if c.isalnum() or c in "-_." else "-" for c in drawn.name)[:_LONGEST].strip("-.")
+        self.drawn.append(replace(drawn, name=name))
 
     def lacks(self, what: str, command: str) -> None:
         """One figure that cannot be drawn."""

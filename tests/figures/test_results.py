@@ -54,6 +54,18 @@ def test_scores_of_one_dictionary_in_two_files_are_put_together(tmp_path):
     assert len(gather(tmp_path).saes) == 2  # another seed is another result
 
 
+def test_names_of_hostile_results_stay_names(tmp_path):
+    shift = {"testbed": "../../out/$x_$y$", "dictionary": "topk$\\frac{$"}
+    for i, report in enumerate(made.board_reports(tasks=True)):
+        content = json.loads(report.to_json(tmp_path / "in" / f"{i}.json").read_text())
+        shift["dictionary"] = f"{report.dictionary} $\\frac{{$ {i}"
+        written(tmp_path / "in", content | shift, f"{i}.json")
+    paths = fd.figures.shift_tpp(tmp_path / "in", tmp_path / "deep" / "er" / "figures")
+    assert {path.parent for path in paths} == {tmp_path / "deep" / "er" / "figures"}
+    assert all(path.is_file() for path in paths)
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["deep", "in"]
+
+
 def test_nothing_to_read_is_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match="no file or folder"):
         gather(tmp_path / "none")
