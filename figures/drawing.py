@@ -332,7 +332,7 @@ def beside(ax: Any, names: Sequence[tuple[str, float, float]], taken: Sequence[t
         for number, (dx, dy, side) in enumerate(_AROUND):
             x0 = at[0] + dx - (0 if side == "left" else wide if side == "right" else wide / 2)
             rectangle = (x0, at[1] + dy - tall / 2, x0 + wide, at[1] + dy + tall / 2)
-            cost = sum(_inside(point, rectangle) for point in points) + 3.0 * sum(_cross(rectangle, o) for o in placed)
+            cost = sum(_inside(point, rectangle) for point in points) + 20.0 * sum(_cross(rectangle, o) for o in placed)
             cost += 4.0 * (rectangle[0] < 0 or rectangle[2] > width or rectangle[1] < 0 or rectangle[3] > height)
             if best is None or cost < best[0]:
                 best = (cost, number, rectangle, (dx, dy), side)
@@ -347,7 +347,7 @@ def beside(ax: Any, names: Sequence[tuple[str, float, float]], taken: Sequence[t
             color="#333333",
             ha=best[4],
             va="center",
-            zorder=4,
+            zorder=1.9,  # marks stay whole
         )
         halo(note)
 

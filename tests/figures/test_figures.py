@@ -1,4 +1,4 @@
-"""Every paper's figures are drawn from results of its kinds, say what they show, and repeat to the byte."""
+"""Every paper's figures are drawn from results of its kinds, and say what they show."""
 
 import re
 
@@ -43,13 +43,6 @@ def test_figures_of_a_paper(everything, tmp_path, paper, figures):
     assert captions.count("**In the paper.**") == len(paths) - 1
     assert "95 %" in captions
     assert "1 other JSON" in captions
-
-
-def test_the_same_results_give_the_same_bytes(tmp_path):
-    reports = made.board_reports(tasks=True)[::2]
-    shown = [fd.figures.shift_tpp(reports, tmp_path / name, command="the same") for name in ("a", "b")]
-    for one, other in zip(*shown, strict=True):
-        assert one.read_bytes() == other.read_bytes(), one.name
 
 
 def test_what_lacks_is_named_with_its_command(tmp_path):
@@ -112,10 +105,45 @@ def test_best_levels_follow_the_direction():
     assert strongest(levels(errors, "floors"), "coverage") == "a"
 
 
-@pytest.mark.parametrize("kind", ["pdf", "png"])
-def test_other_formats_repeat_too(tmp_path, kind):
-    one = fd.figures.makelov2024(made.ioi_report(), tmp_path / "a", format=kind)
-    two = fd.figures.makelov2024(made.ioi_report(), tmp_path / "b", format=kind)
-    assert [p.read_bytes() for p in one[:-1]] == [p.read_bytes() for p in two[:-1]]
-    with pytest.raises(ValueError, match="svg, pdf, png"):
-        fd.figures.makelov2024(made.ioi_report(), tmp_path, format="gif")
+def test_an_sae_without_one_of_two_scores_lends_its_colour_to_no_other():
+    from fiducial.figures.ablations import _ablated
+    from fiducial.figures.results import gather
+    from fiducial.figures.style import look
+    from matplotlib.colors import to_hex
+
+    first, *rest = made.board_reports(tasks=True)
+    bare = fd.Report(
+        first.dictionary, first.testbed, {k: v for k, v in first.scores.items() if k != "scr_score"}, first.provenance
+    )
+    saes = gather([bare, *rest]).saes
+    saes = [sae for sae in saes if sae.arch != saes[0].arch or not sae.has("scr_score")]
+    fig = _ablated("othello-6x6", saes).figure
+    values = {sae.scores["scr_score"].value: look(sae.arch)[1] for sae in saes if sae.has("scr_score")}
+    drawn = {float(bar[0].get_ydata()[0]): to_hex(bar[0].get_color()) for bar in fig.axes[0].containers}
+    assert drawn
+    assert all(values[value] == colour for value, colour in drawn.items())
+
+
+def test_a_checkpoint_of_step_0_stands_at_the_beginning():
+    from dataclasses import replace
+
+    from fiducial.figures.benchmark import _at
+    from fiducial.figures.results import gather
+
+    (sae,) = gather(made.board_report()).saes
+    assert [_at(replace(sae, step=step), 400) for step in (0, 7, None)] == [1, 7, 400]
+
+
+def test_a_matrix_with_little_room_has_some_of_every_architecture():
+    from dataclasses import replace
+
+    from fiducial.figures.ablations import spread_out
+    from fiducial.figures.results import gather
+
+    (sae,) = gather(made.board_report()).saes
+    archs, sizes = ("standard", "topk", "matryoshka"), [(64, 4.0), (64, 8.0), (64, 16.0), (128, 4.0), (128, 8.0)]
+    saes = [replace(sae, arch=arch, width=width, l0=l0) for arch in archs for width, l0 in sizes]
+    kept = spread_out([*saes, replace(sae, arch="gated")], 8)
+    assert [one.arch for one in kept] == ["standard"] * 2 + ["gated"] + ["topk"] * 2 + ["matryoshka"] * 3
+    assert [(one.width, one.l0) for one in kept if one.arch == "topk"] == [sizes[0], sizes[-1]]
+    assert len(spread_out(saes, 40)) == len(saes)
