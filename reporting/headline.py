@@ -19,13 +19,12 @@ _SPEAKS = {
 
 
 def headline(testbeds: Mapping[str, Sequence[Report]]) -> list[str]:
-    """Sentences about all reports: the first says how many, then one a testbed, those with most results first."""
+    """Sentences about all reports: the first says what is asked, then one a testbed, those with most results first."""
     reports = [report for of in testbeds.values() for report in of]
     if len(reports) == 1:
         return _one(reports[0])
     ordered = sorted(testbeds.items(), key=lambda item: -len(item[1]))
-    where = ordered[0][0] if len(ordered) == 1 else f"{len(ordered)} testbeds"
-    said = [f"{len(reports)} results on {where}: how much of a known truth each dictionary found."]
+    said = ["How much of a known truth each of them found, beside what deserves no credit and what labels can reach."]
     said += [sentence for name, of in ordered[:_MOST] if (sentence := _best(name, of))]
     if len(ordered) > _MOST:
         said.append(f"{len(ordered) - _MOST} more testbeds stand in the chart.")

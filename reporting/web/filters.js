@@ -1,6 +1,7 @@
 // What is shown: testbed, axes, group and filters, one state for the chart and the table, and the fields that set it.
 {
   const FIRST_Y = ["coverage", "recovery_score", "edit_success_score", "reconstruction", "explained_variance_score"];
+  const [PROXY, ALIKE] = ["explained_variance_score", 1.25]; // L0s that differ by a quarter at most say little
   const ABOUT = { "@width": "width (latents)", "@step": "training step" }; // axes that are no metrics
   const all = F.data.results;
   const listeners = [];
@@ -61,13 +62,21 @@
     return [...names];
   };
 
+  // Along the bottom: the L0 as the papers draw it; where all have about the same, the proxy beside the truth.
+  const firstX = (known, several) => {
+    const sizes = F.here().map((one) => one.l0).filter((l0) => F.known(l0) && l0 > 0);
+    const alike = sizes.length > 1 && Math.max(...sizes) < ALIKE * Math.min(...sizes);
+    if (alike && known.includes(PROXY) && several(PROXY)) return PROXY;
+    return known.includes("l0") ? "l0" : several("@width") ? "@width" : known[0];
+  };
+
   // Axes that exist on this testbed; others give way to what a newcomer would look at first.
   const settle = () => {
     const known = F.metricsHere();
     const several = (name) => new Set(F.here().map((one) => (F.reading(one, name) || [null])[0])).size > 1;
     const axes = [...known, ...Object.keys(ABOUT).filter(several)];
     const { state } = F;
-    if (!axes.includes(state.x)) state.x = known.includes("l0") ? "l0" : several("@width") ? "@width" : known[0];
+    if (!axes.includes(state.x)) state.x = firstX(known, several);
     if (!axes.includes(state.y)) {
       state.y = FIRST_Y.find((name) => known.includes(name)) || known.find((name) => name !== state.x) || known[0];
     }

@@ -317,3 +317,19 @@ def test_without_scripts_there_is_a_table(visit):
     here = visit(scripts=False)
     assert "need JavaScript" in here.text("main")
     assert here.count("main table") == 2
+
+
+def test_where_all_have_about_the_same_l0_the_proxy_lies_along_the_bottom(running, tmp_path):
+    def page(l0s):
+        reports = [some_report(f"sae{i}", l0=l0, value=0.3 + 0.1 * i) for i, l0 in enumerate(l0s)]
+        for i, report in enumerate(reports):
+            value = 0.9 + 0.01 * i
+            report.scores["explained_variance_score"] = Score("explained_variance_score", value, value, value)
+        return write_html(reports, tmp_path / "page.html")
+
+    for l0s, along in (([31.0, 32.0], "explained_variance_score"), ([8.0, 32.0], "l0")):
+        here = Visit(running, page(l0s))
+        assert here.field("Along (x)").input_value() == along
+        assert here.count("svg.explorer .point") == 2
+        assert here.wrong == []
+        here.close()

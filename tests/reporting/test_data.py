@@ -191,7 +191,7 @@ def test_sources_must_fit():
 def test_the_headline_names_the_best_and_its_bounds():
     reports = [some_report("a", value=0.3), some_report("b", value=0.6), some_report("c", value=0.1)]
     first, best = headline({"othello-small": reports})
-    assert first.startswith("3 results on othello-small")
+    assert first.startswith("How much of a known truth")
     assert "b leads with coverage 0.600 [0.570, 0.630]" in best
     assert "floor 0.200 (random)" in best
     assert "2 of 3 beat their best floor beyond noise" in best
