@@ -32,10 +32,10 @@ for name in ("othello-6x6", "chess-small", "ioi-tiny"):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["topkk", "-t", "othello-6x6"], "no SAE of that name ships with othello-6x6: there are standard, topk"),
+        (["topkk", "-t", "othello-6x6"], "no SAE of that name ships with othello-6x6; did you mean topk?"),
         (["./topkk", "-t", "othello-6x6"], "topkk does not exist"),
         (["topk", "-t", "othello-6x6", "--kind", "sae_len"], None),
-        (["./topk", "--kind", "sae_len"], "did you mean 'sae_lens'"),
+        (["./topk", "--kind", "sae_len"], "did you mean sae_lens?"),
     ],
 )
 def test_score_refuses_slips_before_any_library_is_imported(arguments, says, tmp_path):

@@ -3,6 +3,7 @@
     python examples/exercises/build.py                 all students' notebooks, without outputs
     python examples/exercises/build.py 01 03 --run     of these two the solutions as well, executed
     python examples/exercises/build.py --check         whether the notebooks are what the sources make
+    python examples/exercises/build.py --run --check   and whether the solutions run, which writes nothing
 
 A source, `source/NN_name.py`, is a Python file in jupytext's percent format that holds everything, solutions included:
 
@@ -26,6 +27,7 @@ import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -232,8 +234,12 @@ def _joined(outputs: list[Any]) -> list[Any]:
     return kept
 
 
-def run(exercise: Exercise) -> str:
+def run(exercise: Exercise, *, keep: bool = True) -> str:
     """Execute and write a solution.
+
+    Args:
+        exercise: whose.
+        keep: write what came out; otherwise only what went wrong is told.
 
     Returns:
         A line about it; it begins with `failed` where a cell raised.
@@ -246,7 +252,8 @@ def run(exercise: Exercise) -> str:
         said = execute(solution, exercise.solution.parent)
     except CellExecutionError as error:
         return f"failed {exercise.name}: {error}"
-    write(solution, exercise.solution)
+    if keep:
+        write(solution, exercise.solution)
     figures = sum("image/png" in o.get("data", {}) for c in solution.cells for o in c.get("outputs", []))
     return f"ran {exercise.name}: {figures} figures" + (f"; it also said:\n{said}" if said else "")
 
@@ -320,7 +327,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = parser.parse_args(arguments)
     try:
         chosen = exercises(asked.names)
-        wrong = _check(chosen) if asked.check else _build(chosen, run_too=asked.run)
+        wrong = _check(chosen) if asked.check else _build(chosen)
+        if asked.run:
+            wrong += _run(chosen, keep=not asked.check)
     except SourceError as error:
         wrong = [str(error)]
     except ModuleNotFoundError as error:
@@ -330,15 +339,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1 if wrong else 0
 
 
-def _build(chosen: list[Exercise], *, run_too: bool) -> list[str]:
+def _build(chosen: list[Exercise]) -> list[str]:
     for exercise in chosen:
         write(notebooks(exercise)[0], exercise.student)
         print(f"wrote {exercise.student.name}")
-    if not run_too:
-        return []
+    return []
+
+
+def _run(chosen: list[Exercise], *, keep: bool) -> list[str]:
     wrong: list[str] = []
     with ThreadPoolExecutor(2) as pool:  # each waits for a kernel, which is a process of its own
-        for line in pool.map(run, chosen):
+        for line in pool.map(partial(run, keep=keep), chosen):
             (wrong.append if line.startswith("failed") else print)(line)
     print(f"the kernels used {resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime:.0f} s CPU")
     return wrong
