@@ -2,10 +2,13 @@ import json
 import math
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 
+import fiducial.reporting as reporting
 import pytest
 from fiducial.metrics.score import Score
 from fiducial.report import Report
+from fiducial.report_css import CSS
 from fiducial.reporting.page import checksum, in_html, page, script, style_sheet, write_html
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -86,6 +89,23 @@ def test_the_scripts_never_parse_markup():
         assert forbidden not in script()
     assert "</script" not in script().lower()
     assert "<!--" not in script()
+
+
+def classes(css):
+    css = re.sub(r"/\*.*?\*/", "", css, flags=re.DOTALL)
+    css = re.sub(r"\{[^{}]*\}", "{}", css)
+    return set(re.findall(r"\.([a-zA-Z][\w-]*)", css))
+
+
+def test_no_style_is_left_over():
+    root = Path(reporting.__file__).parents[1]
+    page_of = [*root.glob("reporting/web/*.js"), *root.glob("reporting/*.py"), root / "report_html.py"]
+    static = [root / name for name in ("report_latents.py", "report_html.py", "report_svg.py")]
+    static += [root / "explaining" / name for name in ("page.py", "brief.py")]
+    for css, sources in ((style_sheet(), page_of), (CSS, static)):
+        text = "".join(path.read_text(encoding="utf-8") for path in sources)
+        unused = {name for name in classes(css) if not re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", text)}
+        assert {name for name in unused if not name.startswith("kind-")} == set()  # made of names of kinds
 
 
 def test_the_same_reports_give_the_same_page(tmp_path):
