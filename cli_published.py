@@ -8,6 +8,7 @@ import typer
 
 from .cli_app import Quiet, Seed, TestbedName, app, check_folder, hush, show, split
 from .cli_llm import EncoderName, encoder_of
+from .suggestions import did_you_mean
 
 PAPERS = ("karvonen2024", "makelov2024", "saebench", "paulo2024")
 
@@ -55,7 +56,7 @@ def reproduce(
     """
     hush(quiet)
     if paper not in PAPERS:
-        raise KeyError(f"no paper named {paper!r}; there are {', '.join(PAPERS)}")
+        raise KeyError(f"no paper named {paper!r}; {did_you_mean(paper, PAPERS)}")
     if out is not None:
         check_folder(out)
     if encoder is not None and paper != "paulo2024":
@@ -169,11 +170,18 @@ def latents(
     kind: Annotated[str | None, typer.Option(help="As for `fiducial score`.")] = None,
     quiet: Quiet = False,
 ) -> None:
-    """A page with the top positions of latents, drawn as boards, and the features that fit them best."""
+    """A page with the top positions of latents, drawn as boards, and the features that fit them best.
+
+    The same latents go into a file beside it, NAME.latents.json, which `fiducial report` shows with the results.
+    """
     hush(quiet)
     from .data.assets import asset
+    from .explaining.latent_blocks import latents_shown
+    from .latent_examples import latent_examples
     from .models.loading import load_dictionary
-    from .report_latents import write_latents
+    from .report import write_atomically
+    from .report_latents import examples_page
+    from .reporting.latents import SUFFIX, write_latents_file
     from .testbed_catalogue import check_testbed, with_model
     from .testbed_catalogue import testbed as make
     from .testbed_specs import DEFAULT_TESTBED, SPECS
@@ -187,5 +195,7 @@ def latents(
             f"no file or folder {sae}, and no SAE of that name ships with {name}: there are {known}"
         )
     dictionary = load_dictionary(asset(shipped) if shipped else sae, kind, name=Path(sae).name)
-    path = write_latents(dictionary, bed, out, latent or None, best=best, groups=split(group))
-    typer.echo(f"wrote {path}")
+    shown = latent_examples(dictionary, bed, latent or None, best=best, groups=split(group))
+    typer.echo(f"wrote {write_atomically(out, examples_page(shown, dictionary, bed))}")
+    blocks = write_latents_file(latents_shown(shown, dictionary, bed), out.with_name(out.stem + SUFFIX))
+    typer.echo(f"wrote {blocks}, which `fiducial report` shows beside results")

@@ -68,7 +68,11 @@ def latents_page(dictionary: "Dictionary", bed: "Testbed", latents: Sequence[int
         TypeError: something that is not a dictionary.
         ValueError: a dictionary of another width than the testbed, or latents that it does not have.
     """
-    shown = latent_examples(dictionary, bed, latents, **options)
+    return examples_page(latent_examples(dictionary, bed, latents, **options), dictionary, bed)
+
+
+def examples_page(shown: Sequence[LatentExamples], dictionary: "Dictionary", bed: "Testbed") -> str:
+    """The page of latents that were looked at already (`latent_examples`), of a dictionary on a testbed."""
     title = f"Latents of {dictionary.name} on {bed.name}"
     names = dictionary.latent_names
     body = [

@@ -73,6 +73,19 @@ def latents_of_page(
     return latents_content(blocks, dictionary=dictionary.name, testbed=bed.name)
 
 
+def latents_shown(shown: Sequence[LatentExamples], dictionary: "Dictionary", bed: Testbed) -> dict[str, Any]:
+    """The same for latents that were looked at already, without words.
+
+    Args:
+        shown: what is known of them, of `latent_examples`.
+        dictionary: whose latents.
+        bed: where.
+    """
+    names = dictionary.latent_names
+    blocks = [_rounded(_unexplained(one, names) | with_positions(one, bed, words=False)) for one in shown]
+    return latents_content(blocks, dictionary=dictionary.name, testbed=bed.name)
+
+
 def _unexplained(one: LatentExamples, names: Sequence[str] | None) -> dict[str, Any]:
     named = {"explanation": names[one.latent], "explainer": "its own name"} if names else {}
     return {"latent": one.latent, **_UNSAID, **named}

@@ -1,5 +1,6 @@
 """The commands about chess, published work and single latents, as a user runs them."""
 
+import json
 import shutil
 
 import h5py
@@ -9,6 +10,7 @@ from fiducial.data.assets import asset
 from fiducial.games import Chess
 from fiducial.games.chess_engine import find_engine
 from fiducial.models.transformers import TransformerConfig, build_transformer, save_transformer
+from fiducial.reporting.latents import latents_from
 from fiducial.testbed_catalogue import testbed
 
 PGN = """[Event "first"]
@@ -69,6 +71,8 @@ def test_latents_of_a_shipped_sae_as_a_page(tmp_path, run):
     assert done.returncode == 0, done.stderr
     page = (tmp_path / "page.html").read_text()
     assert page.count("<svg") > 4
+    blocks = latents_from(json.loads((tmp_path / "page.latents.json").read_text()))
+    assert [len(one["examples"]) > 4 for one in blocks] == [True, True]
     assert_refused(run("latents", "topk", "-t", "othello-6x6", "-n", "12", "--latent", "99999"), "99999")
 
 

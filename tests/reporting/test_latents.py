@@ -4,10 +4,11 @@ import chess
 import numpy as np
 import pytest
 import torch
-from fiducial.explaining.latent_blocks import board_of, latents_of_page, where_words_hold
+from fiducial.explaining.latent_blocks import board_of, latents_of_page, latents_shown, where_words_hold
 from fiducial.explaining.result import Explained, ExplainedLatent
 from fiducial.games.chess import Chess
 from fiducial.games.othello import Othello
+from fiducial.latent_examples import latent_examples
 from fiducial.reporting.latents import is_latents, latents_content, latents_from, merge, write_latents_file
 from tiny import tiny_testbed
 
@@ -129,6 +130,11 @@ def test_latents_without_words_are_those_that_match_best(bed, planted):
     assert [one["latent"] for one in content["latents"]] == [0]
     assert content["latents"][0]["explanation"] == ""
     assert content["latents"][0]["f1"] is None
+
+
+def test_latents_that_were_looked_at_make_the_same_blocks(bed, planted):
+    shown = latent_examples(planted, bed, best=1, n_top=6, n_spread=3)
+    assert latents_shown(shown, planted, bed) == latents_of_page(planted, bed, most=1)
 
 
 def test_a_file_comes_back_as_it_was_written(tmp_path, bed, planted):
