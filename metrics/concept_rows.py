@@ -109,7 +109,8 @@ def erased(x: Floats, fitted: Sequence[Floats], held: Sequence[bool], weights: F
 
     The shift between the cells where a concept holds and the others is taken out along the reader that tells it best
     (least squares concept erasure, Belrose et al. 2023, 2306.03819, inside of cells), so that no linear probe can read
-    the concept and as little else as possible moves.
+    the concept and as little else as possible moves. Where activations do not vary inside of cells, the shift itself is
+    the reader.
 
     Args:
         x: float64 [n, d], activations to erase from.
@@ -120,5 +121,6 @@ def erased(x: Floats, fitted: Sequence[Floats], held: Sequence[bool], weights: F
     means, where = np.stack([one.mean(0) for one in fitted]), np.asarray(held)
     inside = np.mean([np.cov(one, rowvar=False) for one in fitted], axis=0)
     shift = means[where].mean(0) - means[~where].mean(0)
-    reader = np.linalg.solve(inside + 1e-3 * np.trace(inside) / len(inside) * np.eye(len(inside)), shift)
+    ridge = 1e-3 * float(np.trace(inside)) / len(inside) or 1.0  # any will do for cells without spread
+    reader = np.linalg.solve(inside + ridge * np.eye(len(inside)), shift)
     return (weights @ shift)[:, None] * (x @ reader) / max(float(reader @ shift), 1e-30)

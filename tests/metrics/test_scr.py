@@ -146,6 +146,15 @@ def test_perfect_latents_mend_the_probe(perfect):
     assert len({len(column) for column in columns.values()}) == 1
 
 
+def test_activations_without_noise_are_scored():
+    labels = np.random.default_rng(0).random((600, 2)) < 0.5
+    games = np.repeat(np.arange(20), 30)
+    shared = {"directions": np.eye(2), "game_id": games, "train": games < 10, "n_resamples": 5}
+    found = scr(labels * 1.0, labels * 1.0, labels, [(0, 1)], **shared)["scr_score"]
+    assert found.value == pytest.approx(1.0)
+    assert np.isfinite(list(found.ceilings.values())).all()
+
+
 def test_a_permuted_decoder_mends_nothing(perfect):
     got = measured(permuted_decoder(planted()))
     for name in ("scr_score", "scr_labels_score"):
