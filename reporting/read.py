@@ -84,8 +84,7 @@ def read(files: Iterable[tuple[Path, str]], told: Callable[[Path], None] = lambd
     found = Found()
     blocks: list[dict[str, Any]] = []
     seen: set[bytes] = set()
-    given = list(files)
-    for path, name in given:
+    for path, name in files:
         content = _content(path)
         if isinstance(content, dict) and content.get("kind") == REPORT:
             text = path.read_bytes()
@@ -104,14 +103,22 @@ def read(files: Iterable[tuple[Path, str]], told: Callable[[Path], None] = lambd
         told(path)
     found.explanations = merge(blocks)
     if not found.reports:
-        foreign = ", ".join(str(path) for path in found.foreign[:_NAMED]) or "nothing else"
-        broken = ", ".join(str(path) for path in found.broken[:_NAMED])
+        there = [
+            f"{len(found.certificates)} certificate(s)" if found.certificates else "",
+            f"{len(found.explanations)} explained latent(s)" if found.explanations else "",
+            f"JSON of other programs ({_some(found.foreign)})" if found.foreign else "",
+            f"no whole JSON ({_some(found.broken)})" if found.broken else "",
+        ]
         raise ValueError(
-            f"a page needs at least one result file; {len(given)} JSON file(s) held {len(found.certificates)} "
-            f"certificate(s), {len(found.explanations)} explained latent(s) and, of other programs, {foreign}"
-            + (f"; no whole JSON: {broken}" if broken else "")
+            "a page needs at least one result file, as `fiducial score` writes it; found only "
+            f"{', '.join(part for part in there if part)}"
         )
     return found
+
+
+def _some(paths: Sequence[Path]) -> str:
+    more = f" and {len(paths) - _NAMED} more" if len(paths) > _NAMED else ""
+    return f"{', '.join(map(str, paths[:_NAMED]))}{more}"
 
 
 def latents_in(folder: Path) -> list[dict[str, Any]]:
