@@ -67,7 +67,8 @@ def train_sae(
         samples: rows seen in all; each pass over the activations is newly shuffled.
         batch_size: rows a step.
         lr: peak learning rate; by default 0.035 / sqrt(d).
-        seed: of weights, batches and held-out rows. The caller's random state is left alone.
+        seed: of weights, batches and held-out rows. The caller's random state is left alone. On a synthetic world take
+            another number than the world's seed: both draw their first directions from the same stream.
         coefficient: of the sparsity penalty of the architectures that have one, in normalised units; by
             default it is steered until the L0 is k. One that is given stays as it is after a warm-up over a tenth of
             the run, and then k only records what was aimed at.
