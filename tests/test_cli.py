@@ -2,15 +2,16 @@
 
 import json
 import pickle
-import subprocess
-import sys
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 from command_line import assert_refused, shell
+from fiducial import testbed_catalogue
 from fiducial.cli import distinct_names
+from fiducial.models import capture
+from tiny import tiny_testbed
 
 
 @pytest.fixture
@@ -94,28 +95,21 @@ def test_bad_input_in_a_real_process(tmp_path):
     assert_refused(shell("score-arrays", "none.npz", cwd=tmp_path), "none.npz")
 
 
-def test_ctrl_c_leaves_no_half_file(tmp_path):
-    code = f"""
-import sys
-import fiducial.models.capture as capture_module
-from fiducial.cli import distinct_names, main
-sys.path.insert(0, {str(Path(__file__).parent)!r})
-import fiducial.testbed_catalogue as testbeds
-from tiny import tiny_testbed
-testbeds.testbed = lambda name, **options: tiny_testbed(n_games=8)
-calls = []
-forward = capture_module.model_activations
-def interrupted(*arguments):
-    calls.append(1)
-    if len(calls) > 1:
-        raise KeyboardInterrupt
-    return forward(*arguments)
-capture_module.model_activations = interrupted
-main(["capture", "-o", "acts.h5", "--games", "600"])
-"""
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+def test_ctrl_c_leaves_no_half_file(tmp_path, run, monkeypatch):
+    monkeypatch.setattr(testbed_catalogue, "testbed", lambda name, **options: tiny_testbed(n_games=8))
+    forward, calls = capture.model_activations, []
+
+    def interrupted(*arguments):
+        calls.append(1)
+        if len(calls) > 1:
+            raise KeyboardInterrupt
+        return forward(*arguments)
+
+    monkeypatch.setattr(capture, "model_activations", interrupted)
+    done = run("capture", "-o", "acts.h5", "--games", "600")
     assert done.returncode == 130, done.stderr
     assert "interrupted" in done.stderr
+    assert len(calls) == 2
     assert list(tmp_path.iterdir()) == []
 
 
@@ -140,7 +134,7 @@ def test_an_output_folder_that_is_a_file_is_refused(tmp_path, run):
     assert (tmp_path / "taken").read_text() == "mine"
 
 
-def test_a_pickle_with_code_in_it_is_refused_in_one_line(tmp_path):
+def test_a_pickle_with_code_in_it_is_refused_in_one_line(tmp_path, run):
     class Touch:
         def __reduce__(self):
             return (Path.touch, (tmp_path / "ran",))
@@ -149,5 +143,5 @@ def test_a_pickle_with_code_in_it_is_refused_in_one_line(tmp_path):
     folder.mkdir()
     (folder / "ae.pt").write_bytes(pickle.dumps({"encoder.weight": Touch()}))
     (folder / "config.json").write_text(json.dumps({"trainer": {"dict_class": "AutoEncoderNew"}}))
-    assert_refused(shell("score", "sae", "-m", "l0", cwd=tmp_path), "sae/ae.pt", "could run code")
+    assert_refused(run("score", "sae", "-m", "l0"), "sae/ae.pt", "could run code")
     assert not (tmp_path / "ran").exists()
