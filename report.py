@@ -230,8 +230,18 @@ def plain(value: Any, where: str) -> Any:
 
 
 def write_atomically(path: str | os.PathLike[str], text: str) -> Path:
-    """Write a text file under a temporary name and rename it when whole; missing folders are made."""
+    """Write a text file under a temporary name and rename it when whole; missing folders are made.
+
+    What is no ordinary file, such as /dev/stdout or a pipe, is written to and never replaced.
+
+    Raises:
+        OSError: it cannot be written; names the path.
+    """
     path = Path(path)
+    if path.parent == Path("/dev") or (path.exists() and not path.is_file() and not path.is_dir()):
+        with path.open("w", encoding="utf-8", newline="\n") as device:
+            device.write(text)
+        return path
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")  # other machines may write here, too
     try:
@@ -240,6 +250,10 @@ def write_atomically(path: str | os.PathLike[str], text: str) -> Path:
             file.flush()
             os.fsync(file.fileno())  # else a power cut may leave an empty file under the new name
         os.replace(temporary, path)
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise type(error)(error.errno, error.strerror, str(path)) from error  # nobody knows the temporary name
     finally:
         temporary.unlink(missing_ok=True)
     return path

@@ -23,12 +23,15 @@ def partial_file(path: str | Path) -> Iterator[Path]:
     Raises:
         FileNotFoundError: the folder does not exist.
         IsADirectoryError: `path` is a folder.
+        FileExistsError: `path` is a device or a pipe.
     """
     path = Path(path)
     if not path.parent.is_dir():
         raise FileNotFoundError(f"no folder {path.parent} to write {path.name} in")
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder, expected a file name")
+    if path.exists() and not path.is_file():
+        raise FileExistsError(f"{path} is no ordinary file, and is not replaced; expected a file name")
     partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
     try:
         yield partial

@@ -3,11 +3,13 @@ import json
 import math
 import os
 import re
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import fiducial.report_compare as report_compare
 import numpy as np
 import pytest
+from fiducial.data.hdf5 import partial_file
 from fiducial.metrics.score import Score
 from fiducial.report import SCHEMA_VERSION, Report
 from fiducial.report_compare import (
@@ -241,6 +243,26 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypat
         full_report("another").to_json(path)
     assert path.read_bytes() == before
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_pipe_is_written_to_and_not_replaced(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor(1) as reader:
+        text = reader.submit(pipe.read_text)
+        full_report().to_json(pipe)
+        assert json.loads(text.result(timeout=20))["kind"] == "fiducial report"
+    assert pipe.is_fifo()
+    assert list(tmp_path.iterdir()) == [pipe]
+    with pytest.raises(FileExistsError, match="no ordinary file"), partial_file(pipe):
+        raise AssertionError("not reached")
+
+
+def test_what_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(OSError, match=r"folder'?$") as failure:
+        full_report().to_json(tmp_path / "folder")
+    assert ".tmp" not in str(failure.value)
 
 
 def test_bad_reports_are_refused_at_the_door():

@@ -9,7 +9,7 @@
       const winner = F.better(name, p[0], q[0]) ? a : F.better(name, q[0], p[0]) ? b : null;
       const verdict = !same ? DASH : F.metric(name).direction === "none" ? "describes" : p[0] === q[0] ? "equal" : !apart ? "not told apart" : winner ? `${winner.name}` : DASH;
       const cell = (one) => ({ show: [F.number(one[0]), " ", F.el("small", {}, F.interval(one[1], one[2]))], sort: one[0] });
-      return [F.el("span", { title: F.metric(name).question }, name), F.metric(name).family, cell(p), cell(q), { show: F.number(q[0] - p[0]), sort: Math.abs(q[0] - p[0]) }, verdict];
+      return [F.el("span", { title: F.metric(name).question }, name), F.metric(name).family, cell(p), cell(q), same ? { show: F.number(q[0] - p[0]), sort: Math.abs(q[0] - p[0]) } : null, verdict];
     });
     container.append(
       F.el("h2", { tabindex: "-1" }, a.name, F.el("span", { class: "quiet" }, " beside "), b.name),

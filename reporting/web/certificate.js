@@ -61,7 +61,7 @@
       "span",
       { class: `badge ${trust.state}`, title: `${trust.verdict}${where}. ${trust.advice}` },
       `${sign} ${word}`,
-      trust.here ? "" : " elsewhere",
+      trust.here ? "" : " (tried elsewhere)",
     );
   };
 
