@@ -4,7 +4,8 @@ Nothing heavy is imported here: the plugin makes a session in every run of pytes
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,7 +65,7 @@ class Session:
         store: what outlives the process; made when first needed.
         folder: of that store; None for none.
         reports: folder in which whole reports are left for a page; None for none.
-        beds: testbeds by all that was asked of them.
+        beds: testbeds by all that was asked of them, each with what was asked, so that no other object gets its id.
         records: scores that the running test asked for.
     """
 
@@ -107,10 +108,11 @@ class Session:
 
         games = self.games if games is None else games
         seed = self.seed if seed is None else seed
-        key = (name, games, seed, repr(sorted(options.items())))
+        key = ("testbed", _which(name), games, seed, *((word, _which(options[word])) for word in sorted(options)))
         if key not in self.beds:
-            self.beds[key] = kept_testbed(name, games=games, seed=seed, store=self.store, **options)
-        return self.beds[key]
+            made = kept_testbed(name, games=games, seed=seed, store=self.store, **options)
+            self.beds[key] = made, name, options
+        return self.beds[key][0]
 
     def world(self, world: Any = WORLD, *, games: int | None = None, seed: int | None = None) -> "SyntheticTestbed":
         """A testbed around a synthetic world.
@@ -128,10 +130,10 @@ class Session:
 
         games = self.games if games is None else games
         seed = self.seed if seed is None else seed
-        key = ("world", repr(world if not isinstance(world, Mapping) else sorted(world.items())), games, seed)
+        key = ("world", _which(world), games, seed)
         if key not in self.beds:
-            self.beds[key] = kept_world(world, games=games, seed=seed, store=self.store)
-        return self.beds[key]
+            self.beds[key] = kept_world(world, games=games, seed=seed, store=self.store), world
+        return self.beds[key][0]
 
     def remember(self, report: "Report", metrics: tuple[str, ...]) -> None:
         """Note scores for the summary, and leave the whole report for a page if there will be one."""
@@ -145,6 +147,21 @@ class Session:
             )
         if self.reports is not None:
             _leave(report, self.reports)
+
+
+def _which(asked: Any) -> Any:
+    """What tells one thing that was asked for from another: plain values by value, games and worlds by identity."""
+    if asked is None or isinstance(asked, str | int | float | Path):
+        return asked
+    if isinstance(asked, Mapping):
+        return tuple((str(key), _which(asked[key])) for key in sorted(asked))
+    if isinstance(asked, list | tuple):
+        return tuple(map(_which, asked))
+    if is_dataclass(asked) and not isinstance(asked, type):  # a configuration, compared by its fields
+        with suppress(TypeError):  # unless they are arrays, say
+            hash(asked)
+            return asked
+    return type(asked).__qualname__, id(asked)
 
 
 def _leave(report: "Report", folder: Path) -> None:
