@@ -11,7 +11,7 @@ from fiducial.models.small_saes import train_small_saes
 from fiducial.sites.bench import AxesBench
 from fiducial.sites.three_axes import three_axes
 
-SEEDS = (0, 1)
+SEEDS = (0,)
 KINDS = {
     "topk": {"kind": "topk", "k": 3},
     "l1": {"kind": "l1", "l1": 2.0},
