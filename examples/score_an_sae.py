@@ -9,14 +9,13 @@ import sys
 from pathlib import Path
 
 import fiducial as fd
-from fiducial.models.training import train_sae
 
 
 def main(samples: int = 200_000, games: int = 200) -> None:
     """Train, score, show, save."""
     testbed = fd.testbed("othello-6x6", n_games=games, seed=0)
     training = fd.testbed("othello-6x6", n_games=max(50, samples // 60), seed=99)  # other games
-    sae = train_sae("topk", training.activations, n_latents=512, k=24, samples=samples, name="my topk")
+    sae = fd.train_sae("topk", training.activations, n_latents=512, k=24, samples=samples, name="my topk")
 
     report = fd.evaluate(sae, testbed, metrics=["coverage", "reconstruction", "explained_variance_score"])
     print(report)

@@ -30,7 +30,6 @@ from checks_superposition import (
     check_two_to_a_dimension,
     check_why_bias,
 )
-from fiducial.models.training import train_sae
 
 torch.set_num_threads(1)  # small products are not faster on more
 plt.rcParams |= {"figure.dpi": 75, "axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False}
@@ -251,7 +250,7 @@ plt.show()
 
 # %%
 testbed = fd.testbed("superposition-2", n_games=60, seed=0)
-sae = train_sae("batchtopk", testbed.world, n_latents=64, k=2, samples=100_000, batch_size=256, progress=False)
+sae = fd.train_sae("batchtopk", testbed.world, n_latents=64, k=2, samples=100_000, batch_size=256, progress=False)
 report = fd.evaluate(sae, testbed, metrics=["coverage"])
 score = report.score("coverage")
 print(f"coverage {score.value:.3f} [{score.low:.3f}, {score.high:.3f}]")
@@ -291,7 +290,7 @@ worlds = {"16": "superposition-half", "32": "superposition-1", "64": "superposit
 scores = {}
 for n, name in worlds.items():
     bed = testbed if n == "64" else fd.testbed(name, n_games=60, seed=0)
-    one = train_sae("batchtopk", bed.world, n_latents=int(n), k=2, samples=100_000, batch_size=256, progress=False)
+    one = fd.train_sae("batchtopk", bed.world, n_latents=int(n), k=2, samples=100_000, batch_size=256, progress=False)
     scores[n] = fd.evaluate(one, bed, metrics=["coverage"]).score("coverage")
 check_guess(guess, list(scores), [s.normalised() for s in scores.values()])
 

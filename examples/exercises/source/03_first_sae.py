@@ -33,7 +33,6 @@ from checks_first_sae import (
     check_verdict,
 )
 from fiducial.data.assets import asset
-from fiducial.models.training import train_sae
 
 torch.set_num_threads(1)  # small products are not faster on more
 plt.rcParams |= {"figure.dpi": 75, "axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False}
@@ -269,7 +268,7 @@ check_rare(found_best, table)
 # readings of a batch of N rows, so that a row in which much happens may have more.
 
 # %%
-theirs = train_sae("batchtopk", rows, n_latents=96, k=3, samples=1500 * 256, batch_size=256, progress=False)
+theirs = fd.train_sae("batchtopk", rows, n_latents=96, k=3, samples=1500 * 256, batch_size=256, progress=False)
 other = fd.evaluate(theirs, testbed, metrics=metrics, seed=0)
 a, b = other.score("coverage"), report.score("coverage")
 print(f"coverage: theirs {a.value:.3f} [{a.low:.3f}, {a.high:.3f}], mine {b.value:.3f} [{b.low:.3f}, {b.high:.3f}]")

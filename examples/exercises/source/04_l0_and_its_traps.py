@@ -35,7 +35,6 @@ from checks_l0 import (
 )
 from fiducial.games.synthetic import Synthetic, SyntheticConfig
 from fiducial.games.synthetic_config import Correlation
-from fiducial.models.training import train_sae
 from fiducial.synthetic_testbed import SyntheticTestbed
 
 torch.set_num_threads(1)  # small products are not faster on more
@@ -104,7 +103,7 @@ check_explained(explained)
 # %%
 sweep = [2, 4, 6, 8, 10, 14, 20]
 options = {"n_latents": 32, "samples": 80_000, "batch_size": 256, "lr": 0.01, "seed": 0, "progress": False}
-saes = {k: train_sae("batchtopk", testbed.world, k=k, name=f"BatchTopK {k}", **options) for k in sweep}
+saes = {k: fd.train_sae("batchtopk", testbed.world, k=k, name=f"BatchTopK {k}", **options) for k in sweep}
 latents = {k: sae.encode(x) for k, sae in saes.items()}
 variance = {k: float(explained(x, saes[k].decode(latents[k]))) for k in sweep}
 
@@ -302,7 +301,7 @@ plt.show()
 asked = 4
 others = {"batchtopk": saes[asked]}
 for arch in ("topk", "standard", "jumprelu"):
-    others[arch] = train_sae(arch, testbed.world, k=asked, name=arch, **{**options, "samples": 40_000})
+    others[arch] = fd.train_sae(arch, testbed.world, k=asked, name=arch, **{**options, "samples": 40_000})
 measured = {arch: float(l0(sae.encode(x))) for arch, sae in others.items()}
 print({arch: round(value, 2) for arch, value in measured.items()})
 
@@ -348,7 +347,7 @@ def curve(sae_by_k):
     return np.array(found).T
 
 
-topk = {k: train_sae("topk", testbed.world, k=k, **options) for k in (3, 6, 9)}
+topk = {k: fd.train_sae("topk", testbed.world, k=k, **options) for k in (3, 6, 9)}
 curves = {"BatchTopK": curve({k: saes[k] for k in (2, 4, 6, 8, 10)}), "TopK": curve(topk)}
 fig, ax = plt.subplots(figsize=(5.5, 3.2), layout="constrained")
 for colour, (name, (l0s, values)) in zip(COLOURS, curves.items(), strict=False):

@@ -24,7 +24,6 @@ import torch
 from checks import check_choice, check_number
 from checks_boards import ABSORBED, TOY_ROWS, check_best_direction, check_codes, check_cosines, check_silenced
 from fiducial.games.synthetic_config import Correlation, SyntheticConfig
-from fiducial.models.training import train_sae
 
 torch.set_num_threads(1)
 BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#999999"
@@ -100,7 +99,9 @@ print(f"{len(holds):,} rows, true L0 {holds.sum(1).mean():.2f}; children of feat
 
 
 def train(arch, k, seed=0, place=world, n_latents=16):
-    return train_sae(arch, place, n_latents=n_latents, k=k, samples=80_000, batch_size=256, seed=seed, progress=False)
+    return fd.train_sae(
+        arch, place, n_latents=n_latents, k=k, samples=80_000, batch_size=256, seed=seed, progress=False
+    )
 
 
 def fires(sae, x=tb.x):

@@ -31,7 +31,6 @@ from fiducial.metrics.llm.predicate_text import parse
 from fiducial.metrics.llm.truth import exact
 from fiducial.models.controls import random_dictionary
 from fiducial.models.ladder import known_order, ladder
-from fiducial.models.training import train_sae
 
 torch.set_num_threads(1)
 COLOURS = ("#0072b2", "#d55e00", "#009e73")
@@ -149,8 +148,9 @@ shuffled = np.random.default_rng(0)
 print(f"{len(pairs)} pairs (a metric that throws dice: about .5, the best possible: 1)")
 for name, values in scores.items():
     share = in_order(values.round(4), pairs)
-    dice = np.mean([in_order(shuffled.permutation(values).round(4), pairs) for _ in range(200)])
-    print(f"{name:20} {share:.2f} in order; with its scores shuffled {dice:.2f}")
+    dice = [in_order(shuffled.permutation(values).round(4), pairs) for _ in range(200)]
+    low, high = np.quantile(dice, [0.025, 0.975])
+    print(f"{name:20} {share:.2f} in order; with its scores shuffled {np.mean(dice):.2f} [{low:.2f}, {high:.2f}]")
 
 # %% [markdown]
 # Explained variance does best here: every damage that we could think of costs reconstruction. The other two lose
@@ -176,12 +176,19 @@ def rank_correlation(a, b):
 
 check_rank_correlation(rank_correlation)
 
+
+def with_interval(rho, n):
+    """A rank correlation of n things with its 95 % interval, after Fisher."""
+    low, high = np.tanh(np.arctanh(rho) + np.array([-1.96, 1.96]) / np.sqrt(n - 3))
+    return f"{rho:+.2f} [{low:+.2f}, {high:+.2f}]"
+
+
 # %%
 asked = {"recovery_score": "recovery (truth)", "explained_variance_score": "explained variance", "coverage": "coverage"}
 recipes = [("topk", 2), ("topk", 4), ("topk", 8), ("topk", 16), ("topk", 32), ("batchtopk", 4), ("matryoshka", 4)]
 rows = []
 for arch, k in recipes:
-    sae = train_sae(arch, tb.world, n_latents=104, k=k, samples=60_000, batch_size=512, seed=0, progress=False)
+    sae = fd.train_sae(arch, tb.world, n_latents=104, k=k, samples=60_000, batch_size=512, seed=0, progress=False)
     report = fd.evaluate(sae, tb, metrics=list(asked))
     rows.append([report.score(name) for name in asked])
 bounds = [(max(s.floors.values()), max(s.ceilings.values())) for s in rows[0]]
@@ -191,9 +198,8 @@ for (arch, k), row in zip(recipes, rows, strict=True):
 print(f"{'floor, ceiling':16}", *(f"{f'{low:.3f}, {high:.3f}':>26}" for low, high in bounds))
 values = np.array([[score.value for score in row] for row in rows])
 for column, name in list(enumerate(asked.values()))[1:]:
-    rho = rank_correlation(values[:, 0], values[:, column])
-    low, high = np.tanh(np.arctanh(rho) + np.array([-1.96, 1.96]) / np.sqrt(len(values) - 3))  # Fisher's interval
-    print(f"{name}: rank correlation with the truth {rho:+.2f} [{low:+.2f}, {high:+.2f}], over {len(values)} SAEs")
+    rho = with_interval(rank_correlation(values[:, 0], values[:, column]), len(values))
+    print(f"{name}: rank correlation with the truth {rho}, over {len(values)} SAEs")
 
 # %% [markdown]
 # **Question 1.** Follow the five TopK SAEs from L0 2 to L0 32. What does explained variance do, and what does the
@@ -286,11 +292,18 @@ axes[1].plot([0, 1], [0, 1], color="#999999", linewidth=0.8)
 axes[1].set(xlabel="exam: F1 at natural prevalence", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
 axes[0].legend(frameon=False, fontsize=8, loc="upper left")
 plt.show()
+draws = np.random.default_rng(0)
 for name, latents in explained.items():
+    print(f"{name}, {len(latents)} latents")
     exam, natural, truth = seen(latents)
-    print(f"{name:18} medians: exam {np.median(exam):.2f}, at natural prevalence {np.median(natural):.2f}, "
-          f"truth {np.median(truth):.2f}; rank correlation with the truth: exam {rank_correlation(exam, truth):+.2f}, "
-          f"natural {rank_correlation(natural, truth):+.2f}; {len(latents)} latents")  # fmt: skip
+    for kind, values in [("exam", exam), ("exam at natural prevalence", natural), ("truth", truth)]:
+        again = np.median(values[draws.integers(len(values), size=(500, len(values)))], axis=1)
+        low, high = np.quantile(again, [0.025, 0.975])  # latents drawn anew
+        print(f"  {kind:27} median {np.median(values):.2f} [{low:.2f}, {high:.2f}]")
+        if kind != "truth":
+            print(
+                f"{'':30}rank correlation with the truth {with_interval(rank_correlation(values, truth), len(values))}"
+            )
 
 # %% [markdown]
 # **Question 2.** A paper reports: "our explanations of SAE latents score .8 in detection, far above the chance
