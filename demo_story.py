@@ -1,4 +1,4 @@
-"""What `fiducial demo` says in a terminal: a story in five steps, each figure with its interval, floor and ceiling.
+"""What `fiducial demo` says in a terminal: in short, then in five steps, each figure with interval, floor and ceiling.
 
 Proxies first, as everybody has them; then the truth beside them; where the two part; what latents stand for; and which
 of the metrics that say so can be trusted. Nothing is written beforehand: every sentence is made from the reports.
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .report import Report
 
 PROXY, TRUTH = "explained_variance_score", "coverage"
-_TICK, _WIDTH = "│", 16
+_TICK, _WIDTH, _DOWN = "│", 16, "▼"
 _ASKED = (PROXY, TRUTH, "reconstruction", "mcc_score", "legal_mass_score")
 
 
@@ -42,8 +42,10 @@ def story(
     testbeds = list(dict.fromkeys(report.testbed for report in reports))
     chapters: list[RenderableType] = []
 
+    chapters.append(Text(f"\n{in_short(reports)}"))
+
     def chapter(heading: str, *parts: "RenderableType | str") -> None:
-        chapters.append(Text(f"\n{len(chapters) // 2 + 1}. {heading}", style="bold"))
+        chapters.append(Text(f"\n{(len(chapters) + 1) // 2}. {heading}", style="bold"))
         texts = [Text(part) if isinstance(part, str) else part for part in parts if part]
         chapters.append(_group(texts))
 
@@ -56,10 +58,29 @@ def story(
         found(reports),
     )
     chapter("Where the two part", *parting(reports))
-    chapter("What single latents fire on", *(few(one, n=3) for one in explained))
+    chapter(
+        "What single latents fire on",
+        "Each latent gets the rule over known facts that fits it best on one half of the games. Precision (how often "
+        "it fires where the rule holds) and recall (how often the rule holds where it fires) are of the other half.",
+        *(few(one, n=3) for one in explained),
+    )
     chapter("Whether the numbers themselves can be trusted", *trust(certificates))
     chapter("Go on", _commands(page, testbeds[0]))
     return chapters
+
+
+def in_short(reports: Sequence["Report"]) -> str:
+    """All of the story in a sentence or two: what the proxy says of all dictionaries, and what the truth says."""
+    judged = [report for report in reports if TRUTH in report.scores and PROXY in report.scores]
+    if not judged:
+        return "In short: these results hold no explained variance beside a coverage."
+    variance, coverage = ([report.scores[metric].value for report in judged] for metric in (PROXY, TRUTH))
+    marks = [marker(report.scores[TRUTH]) for report in judged]
+    return (
+        f"In short: explained variance is {_ends(variance)} for all {len(judged)}; {TRUTH}, which asks how much of "
+        f"what is known to be there they found, is {_ends(coverage)}. {marks.count('*')} of them find more than the "
+        f"best control that deserves no credit, {marks.count(_DOWN)} find less, beyond noise."
+    )
 
 
 def proxies(reports: Sequence["Report"]) -> str:
@@ -92,7 +113,7 @@ def found(reports: Sequence["Report"]) -> "Table":
     made.add_column("SAE", overflow="fold")
     made.add_column("explained variance [95 %]", overflow="fold")
     made.add_column(f"{TRUTH} [95 %]", overflow="fold", min_width=22)
-    made.add_column(f"{_TICK} is the floor", no_wrap=True)
+    made.add_column(f"{_TICK} is the floor, the right end the ceiling", overflow="fold", min_width=_WIDTH)
     testbeds = list(dict.fromkeys(report.testbed for report in reports))
     for testbed in testbeds:
         here = [report for report in reports if report.testbed == testbed and TRUTH in report.scores]
@@ -100,7 +121,7 @@ def found(reports: Sequence["Report"]) -> "Table":
             continue
         ranked = sorted(here, key=lambda report: -report.scores[TRUTH].value)
         bounds = (Text(_bound(ranked, word), style="dim") for word in ("floor", "ceiling"))
-        made.add_row(Text(printable(testbed), style="italic"), *bounds, "")
+        made.add_row(Text(printable(testbed), style="italic"), "", *bounds)
         for report in ranked:
             score, at = report.scores[TRUTH], standing(report.scores[TRUTH])
             made.add_row(
@@ -118,7 +139,7 @@ def found(reports: Sequence["Report"]) -> "Table":
 def parting(reports: Sequence["Report"]) -> list[str]:
     """Dictionaries that a floor beats, and the pair that proxy and truth put in opposite order most clearly."""
     judged = [report for report in reports if TRUTH in report.scores]
-    beaten = [report for report in judged if marker(report.scores[TRUTH]) == "▼"]
+    beaten = [report for report in judged if marker(report.scores[TRUTH]) == _DOWN]
     said = [
         f"{len(beaten)} of {len(judged)} SAEs find less of the truth than the best control does, beyond noise"
         + (f": {_listed(beaten)}." if beaten else ".")
@@ -158,7 +179,7 @@ def trust(certificates: Sequence["Certificate"]) -> "list[RenderableType]":
         made.add_row(metric, *(ABSENT if row is None else row.verdict for row in rows))
     made.caption = (
         "truth: does it rank trained SAEs as the truth does? gaming: can it be raised without raising the truth? "
-        "All metrics and checks: the report page, or `fiducial certify`"
+        f"{ABSENT}: not certified there. All metrics and checks: the report page, or `fiducial certify`"
     )
     made.caption_justify = "left"
     return [made]

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from fiducial.demo_story import _ruler, found, parting, proxies, shipped_certificates, story, trust
+from fiducial.demo_story import _ruler, found, in_short, parting, proxies, shipped_certificates, story, trust
 from fiducial.metrics.score import Score
 from fiducial.report import Report
 from fiducial.report_compare import standing
@@ -98,3 +98,20 @@ def test_the_whole_story_in_order_and_without_markup_in_names():
     assert headings == sorted(headings)
     assert "[red]a" in text
     assert "open somewhere/report.html" in text
+
+
+def test_in_short_counts_who_is_above_and_below_the_best_control():
+    reports = [report("a", 0.9, 0.2, beaten=True), report("b", 0.8, 0.6)]
+    said = in_short(reports)
+    assert "explained variance is 0.800 to 0.900 for all 2" in said
+    assert "is 0.200 to 0.600" in said
+    assert "0 of them find more" in said
+    assert "1 find less" in said
+    assert "no explained variance" in in_short([Report("d", "t", {})])
+
+
+def test_bounds_of_coverage_do_not_stand_below_explained_variance():
+    text = printed([found([report("a", 0.9, 0.5)])]).splitlines()
+    at = next(line for line in text if "explained" in line).index("explained")
+    line = next(line for line in text if "floor 0.400" in line)
+    assert line[at : at + len("explained")].strip() == ""

@@ -120,9 +120,7 @@
     const rest = () => {
       if (!single) section(overview, "table", "The same as a table", F.results);
       if (F.certificates && F.data.certificates.length) {
-        const trust = F.el("section", { id: "trust" });
-        overview.append(trust);
-        F.certificates(trust);
+        section(overview, "trust", "Which metrics can be trusted", F.certificates);
       }
       const about = F.el("section", { id: "provenance" });
       overview.append(about);
