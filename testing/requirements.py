@@ -158,6 +158,7 @@ def group_misses(score: Score, asked: Mapping[str, float], by: By) -> list[Miss]
     Raises:
         KeyError: a group that the score does not have; close names are suggested.
     """
+    __tracebackhide__ = True  # a slip in the test is a sentence, not our source
     found: list[Miss] = []
     for group, limit in asked.items():
         if group not in score.groups:
@@ -190,7 +191,8 @@ def feature_misses(score: Score, asked: Mapping[str, float | None], by: By) -> l
                 f"games, {score.details.get('min_positives')} are needed; ask for more games"
             )
         floor = float(table["floor"][row]) if "floor" in table else math.nan
-        one = required(score.metric, floor if limit is None else limit)
+        above = min(math.nextafter(floor, math.inf), METRICS[score.metric].high)  # to reach the floor is no find
+        one = required(score.metric, above if limit is None else limit)
         one = Requirement(score.metric, f"feature {name}", one.at_least, one.at_most)
         low, high = (float(table[key][row]) if key in table else math.nan for key in ("low", "high"))
         if (short := miss(one, float(table["value"][row]), low, high, by, floor)) is not None:

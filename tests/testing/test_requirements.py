@@ -1,6 +1,7 @@
 """What is asked for: directions, ranges, slips, and when a number counts as met."""
 
 import math
+from dataclasses import replace
 
 import pytest
 from fiducial.metrics.score import Score
@@ -104,6 +105,14 @@ def test_features_are_held_to_their_floor_or_a_number():
     assert [(one.asked.place, one.floor) for one in found] == [("feature mine on b1", 0.3)]
     assert feature_misses(SCORE, {"mine on a1": 0.85}, "bound")
     assert not feature_misses(SCORE, {"mine on a1": 0.85}, "value")
+
+
+@pytest.mark.parametrize("by", ["bound", "value"])
+def test_a_feature_at_its_floor_is_not_found(by):
+    features = {**SCORE.features, "value": [0.4, 0.3, 0.0], "low": [0.4, 0.3, 0.0]}  # as an always-on latent has it
+    score = replace(SCORE, features=features)
+    assert len(feature_misses(score, {"mine on a1": None, "mine on b1": None}, by)) == 2
+    assert not feature_misses(score, {"mine on a1": 0.4}, by)
 
 
 def test_a_feature_that_is_not_there_or_too_rare_is_no_failure_of_the_sae():
