@@ -14,7 +14,8 @@ from fiducial.reporting.certificates import (
 
 @pytest.fixture(scope="module")
 def content():
-    return next(one for one in default_certificates() if one["provenance"]["testbed"] == "synthsaebench-64")
+    of_world = (one for one in default_certificates() if one["provenance"]["testbed"] == "synthsaebench-64")
+    return next(one for one in of_world if any(row["metric"] == "coverage" for row in one["rows"]))
 
 
 def test_shipped_certificates_become_small_blocks(content):
