@@ -267,7 +267,7 @@ def test_the_lead_can_be_chosen_where_there_is_something_to_steer():
 @pytest.mark.parametrize(
     ("changes", "error", "message"),
     [
-        ({"arch": "batch_topk"}, KeyError, "unknown architecture 'batch_topk', expected one of standard.*'batchtopk'"),
+        ({"arch": "batch_topk"}, KeyError, "no architecture named 'batch_topk'; did you mean batchtopk"),
         ({"n_latents": 1}, ValueError, "n_latents must be at least 2, got 1"),
         ({"k": 0}, ValueError, "k must be more than 0 and less than n_latents 64, got 0"),
         ({"k": 64}, ValueError, "less than n_latents 64, got 64"),
