@@ -65,11 +65,16 @@ def test_the_wheel_holds_code_and_assets(tmp_path):
     ]
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path / "installed")  # what pip does with a wheel of pure Python, entry points aside
-    code = "import fiducial as fd; print(fd.__file__, len(fd.load_dictionary('othello-6x6/topk').directions))"
+    code = (
+        "import fiducial, fiducial.data.assets as assets\n"
+        "folder = assets.asset('othello-6x6/topk')\n"
+        "print(fiducial.__file__, folder, (folder / 'cfg.json').is_file())"
+    )
     env = {**os.environ, "PYTHONPATH": str(tmp_path / "installed")}
     done = python("-c", code, cwd=tmp_path, env=env)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == [str(tmp_path / "installed" / "fiducial" / "__init__.py"), "1024"]
+    home = tmp_path / "installed" / "fiducial"
+    assert done.stdout.split() == [str(home / "__init__.py"), str(home / "data/assets/othello-6x6/topk"), "True"]
     done = python("-m", "fiducial", "testbeds", cwd=tmp_path, env=env)
     assert done.returncode == 0, done.stderr
     assert "othello-6x6" in done.stdout

@@ -3,11 +3,11 @@
 import os
 import subprocess
 import sys
+import time
 
-import fiducial.reporting.page  # so that nested runs, which forget what they import, need not import it again
-import fiducial.testing.assertions
-import fiducial.testing.kept_testbed  # likewise
+import fiducial
 import pytest
+from _pytest import pytester as nested
 
 pytest_plugins = ["pytester"]
 
@@ -26,6 +26,23 @@ def test_of_chance(synthetic_world):
 def test_of_the_truth(synthetic_world):
     assert_recovers(synthetic_world.oracle, synthetic_world, coverage=0.9)
 """
+
+
+class OwnModules:
+    """What a nested run imports is kept, but for its own tests: large libraries cannot be imported twice."""
+
+    def __init__(self, preserve=None):
+        self.before = set(sys.modules)
+
+    def restore(self):
+        for name in set(sys.modules) - self.before:
+            if name.startswith(("test_", "conftest")):
+                del sys.modules[name]
+
+
+@pytest.fixture(autouse=True)
+def imported_once(monkeypatch):
+    monkeypatch.setattr(nested, "SysModulesSnapshot", OwnModules)
 
 
 def alone(folder, *arguments, **variables):
@@ -216,7 +233,7 @@ def test_a_killed_run_leaves_a_store_that_the_next_one_uses(tmp_path):
     store = tmp_path / ".pytest_cache" / "d" / "fiducial"
     try:
         while run.poll() is None and not list(store.rglob("*.json")):
-            pass
+            time.sleep(0.01)
     finally:
         run.kill()
         run.wait()

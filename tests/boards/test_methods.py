@@ -219,7 +219,7 @@ def test_das_trains_orthonormal_subspaces_and_lowers_its_loss():
 
 def test_das_stops_and_keeps_what_was_best_on_edits_held_out():
     run, edits, sources, supervised = das_inputs()
-    made = fit_board_das(run, edits, sources, supervised, steps=2000, lr=1.0, seed=0)  # far too large
+    made = fit_board_das(run, edits, sources, supervised, steps=2000, lr=1.0, batch_size=16, seed=0)  # far too large
     assert made.steps < 2000
     assert len(made.losses) == made.steps // 50 + 1
     start = fit_board_das(run, edits, sources, supervised, steps=1, lr=1e-9, seed=0)
