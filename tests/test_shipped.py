@@ -29,7 +29,7 @@ def test_assets_fit_and_have_cards():
 
 @pytest.fixture(scope="module", params=["othello-small", "chess-small"])
 def reports(request):
-    n_games = {"othello-small": 80, "chess-small": 140}[request.param]
+    n_games = {"othello-small": 80, "chess-small": 200}[request.param]
     return score_shipped(request.param, n_games=n_games, metrics=["coverage", "reconstruction"])
 
 
