@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import typer
 
@@ -57,11 +57,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise
         context = getattr(error, "ctx", None)
         where = "fiducial" if context is None else context.command_path
-        said = error.format_message().rstrip(".")  # type: ignore[attr-defined]
+        said = error.format_message().rstrip(".") + _typed(error)  # type: ignore[attr-defined]
         _refuse(f"{said}{' S' if said.endswith('?') else '; s'}ee `{where} --help`")
     if code == INTERRUPTED:
         print("fiducial: interrupted; files already finished are whole, nothing else was written", file=sys.stderr)
     raise SystemExit(code)
+
+
+def _typed(error: Exception) -> str:
+    """What was typed where a value is none of its option's, which the message leaves out; empty where it is unknown."""
+    errors: Any = getattr(error.__cause__ or error.__context__, "errors", None)
+    details = errors() if callable(errors) else []
+    return f", got {details[0]['input']}" if details and "input" in details[0] else ""
 
 
 def _refuse(message: object) -> NoReturn:

@@ -168,5 +168,6 @@ def render_prompt(prompt: Prompts, tokenizer: WordTokens, ply: int, format: str)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} 60" width="{width}" height="60" '
         f'font-family="monospace" font-size="13"><title>{escape(text)}</title>'
+        '<rect width="100%" height="100%" fill="#fff"/>'  # black text needs it on a dark page
         f'<text x="10" y="24">{escape(text)}</text><text x="10" y="46" fill="#555">{notes}</text></svg>\n'
     )

@@ -31,8 +31,8 @@ SLIPS = {  # what is typed, and what the answer has to say
     "score topk --output x": ("no option --output", "--out"),
     "--testbed chess-small score topk": ("--testbed belongs after the command", "fiducial score --testbed"),
     "score topk --games": ("--games", "argument"),
-    "score topk --games ten": ("--games", "integer"),
-    "score topk --games 3": ("--games", "8"),
+    "score topk --games ten": ("--games", "integer", "got ten"),
+    "score topk --games 3": ("--games", "8", "got 3"),
     "score": ("saes", "fiducial score --help"),
     # testbeds
     "score topk -t othelo-6x6": ("othello-6x6",),
