@@ -9,6 +9,7 @@ from fiducial.metric_homes import HOMES
 _START = {
     "index.md": "What it is",
     "readme.md": "Everything in one page",
+    "first-look.md": "A first look: the demo",
     "reading-a-score.md": "How to read a score",
     "commands.md": "All commands",
     "results.md": "What the shipped SAEs show",
@@ -19,6 +20,7 @@ _TRUST = {
     "judges-judged.md": "The judges judged",
 }
 _GUIDES = {
+    "report-page.md": "The report page",
     "architectures.md": "Architectures that can be trained",
     "scale.md": "Scale: large samples, GPUs, many SAEs",
     "sweeps.md": "Sweeps",
