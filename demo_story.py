@@ -111,9 +111,9 @@ def found(reports: Sequence["Report"]) -> "Table":
 
     made = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 2, 0, 0))
     made.add_column("SAE", overflow="fold")
-    made.add_column("explained variance [95 %]", overflow="fold")
-    made.add_column(f"{TRUTH} [95 %]", overflow="fold", min_width=22)
-    made.add_column(f"{_TICK} is the floor, the right end the ceiling", overflow="fold", min_width=_WIDTH)
+    made.add_column("explained variance [95 %]", overflow="fold", min_width=20)
+    made.add_column(f"{TRUTH} [95 %]", overflow="fold", min_width=21)
+    made.add_column(f"{_TICK} is the floor", overflow="fold", min_width=_WIDTH)
     testbeds = list(dict.fromkeys(report.testbed for report in reports))
     for testbed in testbeds:
         here = [report for report in reports if report.testbed == testbed and TRUTH in report.scores]
@@ -131,7 +131,7 @@ def found(reports: Sequence["Report"]) -> "Table":
                 Text(_ruler(score.value, at), style="cyan"),
                 end_section=report is ranked[-1],
             )
-    made.caption = "* better, ▼ worse than the best floor, beyond noise; no mark: within noise"
+    made.caption = "* better, ▼ worse than the best floor, beyond noise; no mark: within noise. Bars end at the ceiling"
     made.caption_justify = "left"
     return made
 
