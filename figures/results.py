@@ -178,7 +178,7 @@ def _read(path: Path, found: _Found, say: Callable[[str], None]) -> None:
         file
         for suffix in ("json", "jsonl")
         for file in path.rglob(f"*.{suffix}")
-        if not any(part.startswith(".") for part in file.relative_to(path).parts)
+        if file.is_file() and not any(part.startswith(".") for part in file.relative_to(path).parts)
     )
     for number, file in enumerate(files, 1):
         found.files += 1

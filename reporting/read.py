@@ -57,7 +57,9 @@ def json_files(paths: Sequence[str | os.PathLike[str]]) -> list[tuple[Path, str]
             raise FileNotFoundError(f"no file or folder {path}{_nearby(path)}")
         if path.is_dir():
             inside = sorted(
-                one for one in path.rglob("*.json") if not any(p.startswith(".") for p in one.relative_to(path).parts)
+                one
+                for one in path.rglob("*.json")
+                if one.is_file() and not any(p.startswith(".") for p in one.relative_to(path).parts)
             )
             for one in inside:
                 found.setdefault(one.resolve(), (one, one.relative_to(path).as_posix()))

@@ -3,6 +3,7 @@ import re
 
 import pytest
 from fiducial.cli import main
+from fiducial.figures.results import gather
 from fiducial.report import Report
 from fiducial.reporting.read import json_files, latents_in, read
 
@@ -46,6 +47,13 @@ def test_a_folder_becomes_a_page(folder, tmp_path, capsys):
         ["copy.json", "part0/2.json", "part0/4.json", "part1/1.json", "part1/3.json"]
     )
     assert len(data["certificates"]) >= 1
+
+
+def test_folders_and_dead_links_that_are_called_json_are_no_files(folder):
+    (folder / "part0" / "more.json").mkdir()
+    (folder / "dead.json").symlink_to(folder / "nothing.json")
+    assert len(read(json_files([folder])).reports) == 5
+    assert len(gather(folder).saes) == 5
 
 
 def test_one_file_becomes_a_page(tmp_path):
