@@ -45,7 +45,7 @@ def test_scores_files_and_what_was_published_beside_them(tmp_path, capsys):
     [
         (("topk", "--tasks", "trp"), "no task named 'trp'; did you mean"),
         (("tpok",), "no SAE of that name ships with othello-6x6"),
-        (("topk", "-t", "hierarchical"), "ships with hierarchical: there are none"),
+        (("topk", "-t", "hierarchical"), "ships with hierarchical; topk ships with othello-6x6"),
         (("-t", "hierarchical"), "no SAEs ship with hierarchical"),
         (("topk", "--beside", "nowhere"), "no file or folder nowhere"),
         (("topk", "--tasks", ","), "no task named"),
