@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 import typer
 
@@ -67,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _typed(error: Exception) -> str:
     """What was typed where a value is none of its option's, which the message leaves out; empty where it is unknown."""
     errors: Any = getattr(error.__cause__ or error.__context__, "errors", None)
-    details: list[Any] = errors() if callable(errors) else []
+    details = cast(list[Any], errors()) if callable(errors) else []
     return f", got {details[0]['input']}" if details and "input" in details[0] else ""
 
 
