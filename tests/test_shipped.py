@@ -27,7 +27,10 @@ def test_assets_fit_and_have_cards():
         assert wanted <= set(manifest)
 
 
-@pytest.fixture(scope="module", params=["othello-small", "chess-small"])
+@pytest.fixture(
+    scope="module",
+    params=["othello-small", pytest.param("chess-small", marks=pytest.mark.slow)],  # 200 games of chess take 45 s
+)
 def reports(request):
     n_games = {"othello-small": 80, "chess-small": 200}[request.param]
     return score_shipped(request.param, n_games=n_games, metrics=["coverage", "reconstruction"])
